@@ -1,0 +1,113 @@
+/** Sessions to stored values and back, cookies included: what express-session expects and what Redis is told. */
+import { isDeepStrictEqual } from 'node:util'
+import type { SessionData } from 'express-session'
+import type { Clock } from './clock.js'
+import type { Raw } from './redis/sessions.js'
+import type { ResolvedOptions } from './resolve-options.js'
+import type { StoredSession } from './serializers/contract.js'
+
+/** A cookie as it is stored, as far as the store looks at it. */
+interface StoredCookie {
+  originalMaxAge?: number | null
+  expires?: Date | string | number | null | boolean
+}
+
+export class Codec {
+  readonly #options: Pick<ResolvedOptions, 'serializer' | 'prefix' | 'ttl' | 'disableTTL'>
+  readonly #clock: Clock
+
+  constructor(options: ResolvedOptions, clock: Clock) {
+    this.#options = options
+    this.#clock = clock
+  }
+
+  /** @throws what the serializer throws, and TypeError for a result that Redis cannot keep */
+  async encode(sid: string, session: SessionData): Promise<Raw> {
+    const { serializer, prefix } = this.#options
+    let value: unknown = serializer.stringify(session as StoredSession, { sid, prefix })
+    if (isThenable(value)) value = await value
+    if (typeof value !== 'string' && !Buffer.isBuffer(value)) {
+      throw new TypeError(`the serializer returned ${typeof value} instead of a string or a Buffer`)
+    }
+    return value
+  }
+
+  /** A fresh object each time. @throws what the serializer throws, and TypeError for anything but an object */
+  async decode(sid: string, raw: Raw): Promise<StoredSession> {
+    const { serializer, prefix } = this.#options
+    let session: unknown = serializer.parse(raw, { sid, prefix })
+    if (isThenable(session)) session = await session
+    if (typeof session !== 'object' || session === null || Array.isArray(session)) {
+      throw new TypeError('the stored value is not a session')
+    }
+    return session as StoredSession
+  }
+
+  /**
+   * What is left of a session, ms; `undefined` for no expiry, 0 or less for one that is over. A cookie that has run
+   * out although its session is in use (a clock was set, or touches moved the expiry in Redis alone) starts anew.
+   *
+   * @throws TypeError when the application's `ttl` function does not return a number
+   */
+  ttl(session: SessionData): number | undefined {
+    const { ttl, disableTTL } = this.#options
+    if (disableTTL) return undefined
+    if (typeof ttl === 'function') {
+      const seconds: unknown = ttl(session)
+      if (typeof seconds !== 'number' || !Number.isFinite(seconds)) {
+        throw new TypeError(`option 'ttl' returned ${String(seconds)} instead of a number of seconds`)
+      }
+      return Math.ceil(seconds) * 1000
+    }
+    const cookie = session.cookie as StoredCookie | undefined
+    const left = this.#left(cookie)
+    if (left === undefined) return Math.ceil(ttl * 1000)
+    if (left > 0) return wholeSeconds(left)
+    return hasMaxAge(cookie) ? wholeSeconds(cookie.originalMaxAge) : 0
+  }
+
+  /** How long a loaded session lasts by its own cookie, ms; `undefined` where the cookie does not say. */
+  cookieTtl(session: StoredSession): number | undefined {
+    const left = this.#left(session.cookie as StoredCookie | undefined)
+    return left !== undefined && left > 0 ? left : undefined
+  }
+
+  /** Redis says that the session lives, so its cookie does: an expired-looking one is counted from now. */
+  refreshCookie(session: StoredSession): void {
+    const cookie = session.cookie as StoredCookie
+    const left = this.#left(cookie)
+    if (left !== undefined && left <= 0 && hasMaxAge(cookie)) {
+      cookie.expires = new Date(this.#clock.wall() + cookie.originalMaxAge).toISOString()
+    }
+  }
+
+  /** Whether two stored values hold the same session; the cookie, rewritten at every touch, does not count. */
+  async sameContent(sid: string, a: Raw, b: Raw): Promise<boolean> {
+    try {
+      const [one, other] = await Promise.all([this.decode(sid, a), this.decode(sid, b)])
+      return isDeepStrictEqual({ ...one, cookie: undefined }, { ...other, cookie: undefined })
+    } catch {
+      return false
+    }
+  }
+
+  #left(cookie: StoredCookie | undefined): number | undefined {
+    const expires = cookie?.expires
+    if (expires == null || typeof expires === 'boolean') return undefined
+    const at = new Date(expires).getTime()
+    return Number.isNaN(at) ? undefined : at - this.#clock.wall()
+  }
+}
+
+/** What connect-redis sets: whole seconds, rounded up. */
+function wholeSeconds(ms: number): number {
+  return Math.ceil(ms / 1000) * 1000
+}
+
+function hasMaxAge(cookie: StoredCookie | undefined): cookie is StoredCookie & { originalMaxAge: number } {
+  return typeof cookie?.originalMaxAge === 'number' && cookie.originalMaxAge > 0
+}
+
+function isThenable(value: unknown): value is Promise<unknown> {
+  return typeof (value as { then?: unknown } | null)?.then === 'function'
+}

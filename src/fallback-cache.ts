@@ -1,0 +1,76 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from './clock.js'
+import type { CacheOptions } from './options.js'
+import type { Raw } from './redis/sessions.js'
+
+/** A session as Redis last confirmed it, in its serialized form: every reader parses a copy of its own. */
+export interface CachedSession {
+  readonly raw: Raw
+  /** When the command left whose answer confirmed it, monotonic ms. */
+  readonly confirmedAt: number
+  /** When the session ends, monotonic ms; `undefined` while unknown: it is not served then. */
+  readonly expiresAt: number | undefined
+}
+
+/** Serialized sessions for the time without Redis: bounded in number, bytes and age. */
+export class FallbackCache {
+  readonly #entries: LRUCache<string, CachedSession>
+  readonly #maxStale: number
+  readonly #clock: Clock
+
+  constructor(options: Readonly<Required<CacheOptions>>, clock: Clock) {
+    this.#maxStale = options.maxStale
+    this.#clock = clock
+    this.#entries = new LRUCache<string, CachedSession>({
+      max: options.max,
+      maxSize: options.maxBytes,
+      sizeCalculation: ({ raw }, sid) => (typeof raw === 'string' ? raw.length * 2 : raw.length) + sid.length * 2,
+    })
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get bytes(): number {
+    return this.#entries.calculatedSize
+  }
+
+  /** What may be served without Redis now. */
+  get(sid: string): CachedSession | undefined {
+    const entry = this.#entries.get(sid)
+    if (entry === undefined) return undefined
+    const now = this.#clock.monotonic()
+    if (now - entry.confirmedAt > this.#maxStale || (entry.expiresAt ?? now + 1) <= now) {
+      this.#entries.delete(sid)
+      return undefined
+    }
+    return entry.expiresAt === undefined ? undefined : entry
+  }
+
+  /** When the session ends, as far as this process knows. */
+  expiryOf(sid: string): number | undefined {
+    return this.#entries.peek(sid)?.expiresAt
+  }
+
+  /** Keeps what Redis confirmed, unless something confirmed later is here already. */
+  put(sid: string, entry: CachedSession): void {
+    const known = this.#entries.peek(sid)
+    if (known !== undefined && known.confirmedAt > entry.confirmedAt) return
+    this.#entries.set(sid, entry)
+  }
+
+  /** The session's expiry was set or learned. It says nothing about the value. */
+  setExpiry(sid: string, expiresAt: number): void {
+    const entry = this.#entries.peek(sid)
+    if (entry !== undefined) this.#entries.set(sid, { ...entry, expiresAt })
+  }
+
+  delete(sid: string): void {
+    this.#entries.delete(sid)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+}

@@ -1,0 +1,52 @@
+/** Public names of `resilient-session-store`. */
+export {
+  type DownReason,
+  isRedisDownError,
+  isSessionConflictError,
+  isSessionRevokedError,
+  RedisDownError,
+  RedisFailure,
+  SessionConflictError,
+  SessionRevokedError,
+  SessionStoreError,
+  type SessionStoreErrorCode,
+  StoreClosedError,
+} from './errors.js'
+export type { Health } from './health.js'
+export type { LaneBreaker, LaneName, LaneState } from './lanes.js'
+export type {
+  BreakerOptions,
+  CacheOptions,
+  OnRedisDown,
+  OnSessionLoadError,
+  QueueOptions,
+  ResilientStoreOptions,
+} from './options.js'
+export type {
+  Degradation,
+  DegradationPreset,
+  DegradationWord,
+  DestroyPolicy,
+  Operation,
+  ReadPolicy,
+  SavePolicy,
+} from './policy.js'
+export type { SessionSource } from './provenance.js'
+export { requestContext } from './request-context.js'
+export type { Serializer, SerializerContext, StoredSession } from './serializers/contract.js'
+export type { SerializerName } from './serializers/index.js'
+export { type SessionStatus, saveSession, sessionStatus } from './session-status.js'
+export { type CloseReport, ResilientStore } from './store.js'
+export {
+  type ConflictRecord,
+  type DownRecord,
+  type DroppedRecord,
+  OUTCOME_CHANNEL,
+  type OutcomeRecord,
+  type QueuedRecord,
+  type QueueLoss,
+  type ReplayedRecord,
+  type RevokedRecord,
+  type StoreEvents,
+  type UpRecord,
+} from './telemetry.js'

@@ -1,0 +1,59 @@
+/**
+ * Where a live session came from. Kept beside the session and never in it: weakly, by the object express-session works
+ * with, and by request and sid for frameworks that hand `set` another object than `get` gave them.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Raw } from './redis/sessions.js'
+
+/**
+ * - `redis`: Redis answered with it, or has acknowledged it
+ * - `stale`: a copy of this process, Redis being down
+ * - `queued`: changed while Redis was down; not written yet
+ * - `blank`: an empty stand-in; never saved
+ * - `new`: not loaded from anywhere
+ */
+export type SessionSource = 'redis' | 'stale' | 'queued' | 'blank' | 'new'
+
+export interface Provenance {
+  source: SessionSource
+  /** What was loaded, or saved last; `undefined` for `blank` and `new`. */
+  raw: Raw | undefined
+  /** When Redis last confirmed that, monotonic ms. */
+  confirmedAt: number | undefined
+  /** The cookie's `originalMaxAge` as it was loaded. */
+  originalMaxAge: number | null | undefined
+  /** What failed saves of this session may have left in Redis all the same: payloads, the latest last. */
+  attempts: Raw[]
+}
+
+/** Payloads of failed saves remembered for one session; the newest count. */
+const MAX_ATTEMPTS = 4
+
+const bySession = new WeakMap<object, Provenance>()
+const byRequest = new WeakMap<IncomingMessage, Map<string, Provenance>>()
+
+/** Notes where a session came from. */
+export function remember(session: object, sid: string, req: IncomingMessage | undefined, provenance: Provenance): void {
+  bySession.set(session, provenance)
+  if (req === undefined) return
+  const sessions = byRequest.get(req)
+  if (sessions === undefined) byRequest.set(req, new Map([[sid, provenance]]))
+  else sessions.set(sid, provenance)
+}
+
+/** The same session under another object: what express-session makes of what `get` returned. */
+export function inherit(session: object, from: object): void {
+  const provenance = bySession.get(from)
+  if (provenance !== undefined) bySession.set(session, provenance)
+}
+
+/** Where a session came from; `undefined` when this store never saw it. */
+export function provenanceOf(session: object, sid: string, req: IncomingMessage | undefined): Provenance | undefined {
+  return bySession.get(session) ?? (req && byRequest.get(req)?.get(sid))
+}
+
+/** A save of this session failed, but may have been applied. */
+export function noteAttempt(provenance: Provenance, payload: Raw): void {
+  provenance.attempts.push(payload)
+  if (provenance.attempts.length > MAX_ATTEMPTS) provenance.attempts.shift()
+}

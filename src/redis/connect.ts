@@ -1,0 +1,307 @@
+/**
+ * The connection to Redis: made here to fail fast, or supplied and checked. Knows whether commands can be sent, the
+ * server's clock and its `run_id`; both are read anew at every `ready`, before the first command is let through.
+ */
+import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import { RedisFailure } from '../errors.js'
+import type { LaneConnection } from '../lanes.js'
+import { classify, toFailure } from './failures.js'
+
+export type Client = Redis | Cluster
+
+/** A connection as `health()` shows it. */
+export type ConnectionState = 'connecting' | 'ready' | 'lost' | 'closed'
+
+export interface ConnectionOptions {
+  readonly client: Client | undefined
+  readonly redis: string | RedisOptions
+  /** The store's deadline in ms. */
+  readonly timeout: number
+  /** Commands can be sent (again). `sameServer` is false when another `run_id` answers than before. */
+  readonly onReady: (sameServer: boolean) => void
+  readonly onLost: (failure: RedisFailure) => void
+}
+
+/** Between two attempts to connect, ms: doubles from the first to the last, with 30 % jitter. */
+const BACKOFF = Object.freeze({ first: 20, last: 250 })
+/** Least time for TCP, TLS and the handshake, ms: they may take several round trips. */
+const HANDSHAKE = 1_000
+/** Least time between two reconnects for READONLY, ms: a loop of them would cut healthy reads. */
+const RECONNECT_ON_READONLY = 1_000
+
+export class Connection implements LaneConnection {
+  readonly client: Client
+  readonly isCluster: boolean
+  readonly #options: ConnectionOptions
+  readonly #own: boolean
+  #state: ConnectionState = 'connecting'
+  #failure = new RedisFailure('not-connected', 'not connected yet')
+  /** What went wrong since the last `ready`. */
+  #cause: RedisFailure | undefined
+  #synchronizing: Promise<void> | undefined
+  #waiting: { resolve: () => void; reject: (failure: RedisFailure) => void; promise: Promise<void> } | undefined
+  /** Redis's clock minus ours (monotonic), ms, rounded down so that a not-after is never too late. */
+  #offset: number | undefined
+  #runId: string | undefined
+  #watchdog: NodeJS.Timeout | undefined
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    this.#own = options.client === undefined
+    this.client = options.client ?? open(options.redis, options.timeout)
+    this.isCluster = this.client.isCluster
+    if (!this.#own) warnAboutDangerousSettings(this.client)
+  }
+
+  /** Begins to follow the client; whoever is told of changes must be there by now. */
+  start(): void {
+    this.client.on('error', this.#onError)
+    this.client.on('connect', this.#onConnect)
+    this.client.on('ready', this.#onReady)
+    this.client.on('close', this.#onClose)
+    this.client.on('end', this.#onClose)
+    const { status } = this.client
+    if (status === 'ready') this.#onReady()
+    else if (status === 'wait') this.client.connect().catch(() => {})
+    else if (status === 'end' || status === 'close' || status === 'reconnecting') this.#lost()
+  }
+
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  /** Why commands cannot be sent. */
+  get failure(): RedisFailure {
+    return this.#failure
+  }
+
+  usable(): Promise<void> | undefined {
+    if (this.#state === 'ready') return undefined
+    if (this.#state === 'lost' || this.#state === 'closed') {
+      // Connected, but the first questions were refused (NOAUTH, MASTERDOWN): whoever asks now tries them again.
+      if (this.#state === 'lost' && this.client.status === 'ready') return this.#synchronize()
+      return Promise.reject(this.#failure)
+    }
+    if (this.#waiting === undefined) {
+      let resolve!: () => void
+      let reject!: (failure: RedisFailure) => void
+      const promise = new Promise<void>((onResolve, onReject) => {
+        resolve = onResolve
+        reject = onReject
+      })
+      promise.catch(() => {})
+      this.#waiting = { resolve, reject, promise }
+    }
+    return this.#waiting.promise
+  }
+
+  stalled(): void {
+    if (this.#own && this.#state === 'ready') this.#cut()
+  }
+
+  /** A monotonic deadline in ms of Redis's own clock, for a script's not-after; '' while that clock is unknown. */
+  notAfter(deadline: number): string {
+    return this.#offset === undefined ? '' : String(Math.floor(deadline + this.#offset))
+  }
+
+  /** Reads Redis's clock again: it was set. */
+  async measure(): Promise<void> {
+    const [seconds, micros] = (await this.client.time()) as unknown as [string, string]
+    // Redis read its clock at some moment before now: taking now makes not-after earlier, never later.
+    this.#offset = Number(seconds) * 1000 + Number(micros) / 1000 - performance.now()
+  }
+
+  /** Lets go of the client, and closes it if the store opened it. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    const wasReady = this.#state === 'ready'
+    this.#state = 'closed'
+    this.#failure = new RedisFailure('not-connected', 'the store was closed')
+    this.#waiting?.reject(this.#failure)
+    clearTimeout(this.#watchdog)
+    this.client.off('connect', this.#onConnect)
+    this.client.off('ready', this.#onReady)
+    this.client.off('close', this.#onClose)
+    this.client.off('end', this.#onClose)
+    if (!this.#own) {
+      this.client.off('error', this.#onError)
+      return
+    }
+    if (wasReady) {
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, this.#options.timeout)
+      })
+      await Promise.race([late, this.client.quit().then(noop, noop)])
+      clearTimeout(timer)
+    }
+    this.client.disconnect()
+    this.#cut()
+  }
+
+  /** Drops the socket. ioredis's own disconnect ends it, which a silent peer never answers. */
+  #cut(): void {
+    const { stream } = this.client as { stream?: { destroy(): void } }
+    stream?.destroy()
+  }
+
+  readonly #onError = (error: unknown): void => {
+    const reason = classify(error)
+    this.#cause = toFailure(error, reason ?? 'not-connected')
+  }
+
+  readonly #onConnect = (): void => {
+    if (!this.#own) return
+    // A paused Redis accepts TCP and then says nothing, and no client option bounds that for a handshake alone.
+    clearTimeout(this.#watchdog)
+    this.#watchdog = setTimeout(
+      () => {
+        this.#cause = new RedisFailure('timeout', 'no answer to the handshake')
+        this.client.disconnect(true)
+      },
+      Math.max(HANDSHAKE, this.#options.timeout),
+    ).unref()
+  }
+
+  readonly #onReady = (): void => {
+    this.#synchronize().catch(noop)
+  }
+
+  readonly #onClose = (): void => {
+    clearTimeout(this.#watchdog)
+    this.#synchronizing = undefined
+    this.#lost()
+  }
+
+  #lost(failure = this.#cause ?? new RedisFailure('reset', 'the connection was closed')): void {
+    if (this.#state === 'closed') return
+    this.#state = 'lost'
+    this.#failure = failure
+    this.#waiting?.reject(failure)
+    this.#waiting = undefined
+    this.#options.onLost(failure)
+  }
+
+  #synchronize(): Promise<void> {
+    if (this.#synchronizing === undefined) {
+      const asking = this.#askServer().finally(() => {
+        if (this.#synchronizing === asking) this.#synchronizing = undefined
+      })
+      this.#synchronizing = asking
+    }
+    return this.#synchronizing
+  }
+
+  async #askServer(): Promise<void> {
+    const { client } = this
+    const before = this.#runId
+    try {
+      const [info] = await Promise.all([
+        (client.info('server') as Promise<string>).catch(ifDenied),
+        this.measure().catch(ifDenied),
+      ])
+      this.#runId = /^run_id:(\w+)/m.exec(info ?? '')?.[1] ?? this.#runId
+    } catch (error) {
+      const failure = toFailure(error, classify(error) ?? 'not-connected')
+      if (client.status === 'ready') this.#lost(failure)
+      throw failure
+    }
+    if (client.status !== 'ready' || this.#state === 'closed') throw this.#failure
+    clearTimeout(this.#watchdog)
+    this.#cause = undefined
+    this.#state = 'ready'
+    this.#waiting?.resolve()
+    this.#waiting = undefined
+    this.#options.onReady(before === undefined || before === this.#runId)
+  }
+}
+
+/** A client that fails fast: nothing waits in it, nothing is sent twice, and it never gives up reconnecting. */
+function open(redis: string | RedisOptions, timeout: number): Redis {
+  const given: RedisOptions = typeof redis === 'string' ? {} : redis
+  const sentinel = given.sentinels !== undefined
+  const options: Omit<RedisOptions, 'replyMapping'> = {
+    connectTimeout: Math.max(HANDSHAKE, timeout),
+    connectionName: 'resilient-session-store',
+    keepAlive: 10_000,
+    retryStrategy: (attempt) => jittered(Math.min(BACKOFF.first * 2 ** (attempt - 1), BACKOFF.last)),
+    // With the ready check a loading Redis looks like a silent one; without it every command says LOADING. Sentinel
+    // needs it: it also makes sure that a master answers.
+    enableReadyCheck: sentinel,
+    maxLoadingRetryTime: BACKOFF.last,
+    ...(sentinel && {
+      sentinelRetryStrategy: () => jittered(BACKOFF.last),
+      reconnectOnError: onceInAWhileOnReadOnly(),
+    }),
+    ...given,
+    lazyConnect: false,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+  }
+  return typeof redis === 'string' ? new Redis(redis, options) : new Redis(options)
+}
+
+function jittered(ms: number): number {
+  return Math.round(ms * (0.7 + 0.3 * Math.random()))
+}
+
+function onceInAWhileOnReadOnly(): (error: Error) => boolean {
+  let last = Number.NEGATIVE_INFINITY
+  return (error) => {
+    const now = performance.now()
+    if (!error.message.startsWith('READONLY') || now - last < RECONNECT_ON_READONLY) return false
+    last = now
+    return true
+  }
+}
+
+/** Rights are checked by `ready()`; here a missing one costs a feature, not the connection. */
+function ifDenied(error: unknown): undefined {
+  if (error instanceof Error && error.message.startsWith('NOPERM')) return undefined
+  throw error
+}
+
+/**
+ * Refuses what is not an ioredis client. Duck-typed: several copies and versions of ioredis may be installed.
+ *
+ * @throws TypeError that says what to do
+ */
+export function assertClient(client: unknown): void {
+  const candidate = client as Partial<Redis> & { isOpen?: unknown; sendCommand?: unknown }
+  if (typeof candidate?.status === 'string' && typeof candidate.mget === 'function') return
+  if (typeof candidate?.sendCommand === 'function' && 'isOpen' in candidate) {
+    throw new TypeError(
+      "option 'client' is a node-redis client, but must be one of ioredis: install ioredis and pass `new Redis(url)`, or drop 'client' and give option 'redis' the URL",
+    )
+  }
+  throw new TypeError("option 'client' must be an ioredis client (Redis or Cluster)")
+}
+
+/** Tells once per client what in its settings undermines the store. */
+function warnAboutDangerousSettings(client: Client): void {
+  if (warned.has(client)) return
+  warned.add(client)
+  const common = client.options as Partial<RedisOptions>
+  const node: Partial<RedisOptions> = client.isCluster ? ((client as Cluster).options.redisOptions ?? {}) : common
+  const changes: string[] = []
+  if (common.enableOfflineQueue !== false) {
+    changes.push('enableOfflineQueue: false (commands wait in the client while Redis is away and run when it returns)')
+  }
+  if (node.autoResendUnfulfilledCommands !== false) {
+    changes.push('autoResendUnfulfilledCommands: false (commands that already failed are sent again)')
+  }
+  if (node.commandTimeout === undefined) {
+    changes.push('commandTimeout (a silent Redis keeps commands in the client for good)')
+  }
+  if (changes.length === 0) return
+  process.emitWarning('The ioredis client given to the session store is not set to fail fast', {
+    type: 'SessionStoreWarning',
+    code: 'SESSION_STORE_CLIENT',
+    detail: `Set on the client: ${changes.join('; ')}. Or give the store option 'redis' and let it open its own.`,
+  })
+}
+
+const warned = new WeakSet<object>()
+
+function noop(): void {}

@@ -1,0 +1,31 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from './clock.js'
+
+/** Destroyed sessions remembered at most; beyond it the oldest is forgotten (its delete has long been confirmed or is queued). */
+const MAX_REVOCATIONS = 100_000
+
+/** What this process knows to be destroyed: for `revokeFor` ms after a destroy its session is not served or saved. */
+export class Revocations {
+  readonly #known: LRUCache<string, true>
+
+  constructor(revokeFor: number, clock: Clock) {
+    this.#known = new LRUCache<string, true>({
+      max: MAX_REVOCATIONS,
+      ttl: revokeFor,
+      ttlResolution: 0,
+      perf: { now: () => clock.monotonic() },
+    })
+  }
+
+  get size(): number {
+    return this.#known.size
+  }
+
+  add(sid: string): void {
+    this.#known.set(sid, true)
+  }
+
+  has(sid: string): boolean {
+    return this.#known.has(sid)
+  }
+}

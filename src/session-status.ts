@@ -1,0 +1,65 @@
+import type { IncomingMessage } from 'node:http'
+import type { SessionData, Store } from 'express-session'
+import { provenanceOf, type SessionSource } from './provenance.js'
+
+/** Where a request's session came from. */
+export interface SessionStatus {
+  readonly source: SessionSource
+  /** Since Redis last confirmed the session, ms; none for `new` and `blank`. */
+  readonly confirmedAgo?: number
+}
+
+/** A request as express-session leaves it. */
+type SessionRequest = IncomingMessage & {
+  session?: SessionData | null
+  sessionID?: string
+  sessionStore?: Pick<Store, 'set'>
+}
+
+/**
+ * Where this request's session came from, and when Redis last confirmed it. `source` is `'new'` where the store did not
+ * load it.
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { sessionStatus } from 'resilient-session-store'
+ *
+ * express().use((req, res, next) => {
+ *   res.set('x-session-source', sessionStatus(req).source)
+ *   next()
+ * })
+ * ```
+ */
+export function sessionStatus(req: IncomingMessage): SessionStatus {
+  const { session, sessionID } = req as SessionRequest
+  const provenance = session == null ? undefined : provenanceOf(session, sessionID ?? '', req)
+  if (provenance === undefined) return { source: 'new' }
+  const { source, confirmedAt } = provenance
+  return confirmedAt === undefined ? { source } : { source, confirmedAgo: performance.now() - confirmedAt }
+}
+
+/**
+ * Saves this request's session now. Rejects whenever it could not be saved or queued, also when the response's head is
+ * out already; a route that awaits it answers 503 by itself (Express's error handler honours the error's status).
+ *
+ * @throws TypeError (by rejection) where the request has no session
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import { saveSession } from 'resilient-session-store'
+ *
+ * express().post('/login', async (req, res) => {
+ *   // … check the password, regenerate the session, put the user in …
+ *   await saveSession(req)
+ *   res.redirect('/')
+ * })
+ * ```
+ */
+export async function saveSession(req: IncomingMessage): Promise<void> {
+  const { session, sessionID, sessionStore } = req as SessionRequest
+  if (session == null || sessionID === undefined || sessionStore === undefined) {
+    throw new TypeError('this request has no session to save')
+  }
+  await sessionStore.set(sessionID, session)
+}

@@ -1,0 +1,523 @@
+/** The face that express-session and applications see: options, callbacks or promises, life cycle. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type CookieOptions, type SessionData, Store } from 'express-session'
+import { type Clock, systemClock } from './clock.js'
+import { Codec } from './codec.js'
+import {
+  isRedisDownError,
+  isSessionConflictError,
+  isSessionRevokedError,
+  RedisDownError,
+  RedisFailure,
+  StoreClosedError,
+} from './errors.js'
+import { FallbackCache } from './fallback-cache.js'
+import { GuardedSaves } from './guarded-saves.js'
+import { type Health, healthOf } from './health.js'
+import { Lane, type LaneBreaker, type LaneName, type LaneState } from './lanes.js'
+import { type Lanes, Operations } from './operations.js'
+import type { ResilientStoreOptions } from './options.js'
+import type { Operation } from './policy.js'
+import { inherit } from './provenance.js'
+import { assertClient, Connection } from './redis/connect.js'
+import { classify, toFailure } from './redis/failures.js'
+import { type ReadReply, type ReadRequest, SessionCommands, type WriteRequest } from './redis/sessions.js'
+import { Replay } from './replay.js'
+import { currentRequest, followRequests } from './request-context.js'
+import { type ResolvedOptions, resolveOptions } from './resolve-options.js'
+import { Revocations } from './revocations.js'
+import { type DroppedRecord, type OutcomeRecord, publish, type StoreEvents } from './telemetry.js'
+import { TouchMarks } from './touch-marks.js'
+import { Walks } from './walks.js'
+import { WriteQueue } from './write-queue.js'
+
+/** What `close()` could not bring to Redis in time, in sessions. Each was also reported by a `dropped` event. */
+export interface CloseReport {
+  readonly droppedSaves: number
+  readonly droppedDestroys: number
+}
+
+type Callback<T> = (error: unknown, value?: T) => void
+
+/** How long `ready()` waits by default, ms. */
+const READY_TIMEOUT = 10_000
+/** How long `close()` tries to send what is queued, ms. */
+const CLOSE_TIMEOUT = 5_000
+/** setTimeout's own limit. */
+const LONGEST_TIMER = 2_147_483_647
+
+/**
+ * An express-session store on Redis that fails by choice: no operation waits longer than `timeout`, breakers keep a dead
+ * Redis from being asked, and what happens meanwhile is what the application chose.
+ *
+ * Every method takes a callback or returns a promise. Callbacks are never called synchronously (`touch`'s apart).
+ *
+ * @example
+ * ```ts
+ * import express from 'express'
+ * import session from 'express-session'
+ * import { ResilientStore } from 'resilient-session-store'
+ *
+ * const store = new ResilientStore({ redis: 'redis://127.0.0.1:6379', cache: true })
+ * const app = express()
+ * app.use(session({ store, secret: 'change me', resave: false, saveUninitialized: false }))
+ * ```
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface below only narrows EventEmitter's methods
+export class ResilientStore extends Store implements AsyncDisposable {
+  /**
+   * The lanes' opossum breakers: `read` (GET), `save` (SET) and `lifetime` (EXPIRE, DEL). For listening and measuring;
+   * the store itself opens, probes and closes them.
+   */
+  readonly lanes: Readonly<Record<LaneName, LaneBreaker>>
+  readonly #options: ResolvedOptions
+  readonly #connection: Connection
+  readonly #commands: SessionCommands
+  readonly #lanes: Lanes
+  readonly #operations: Operations
+  readonly #walks: Walks
+  readonly #cache: FallbackCache | undefined
+  readonly #queue: WriteQueue
+  readonly #replay: Replay
+  readonly #revocations: Revocations
+  readonly #touches = new TouchMarks()
+  readonly #openSince = new Map<LaneName, number>()
+  readonly #waiting = new Set<() => void>()
+  #closing: Promise<CloseReport> | undefined
+  /** Assigned by express-session: makes a new session on a request, with the application's cookie options. */
+  declare generate?: (req: object) => void
+
+  /**
+   * @param options see {@link ResilientStoreOptions}
+   * @param clock injectable for tests
+   * @throws TypeError or RangeError for an option that cannot be used, naming it, its limit and its value
+   */
+  constructor(options: ResilientStoreOptions = {}, clock: Clock = systemClock) {
+    super()
+    const resolved = resolveOptions(options)
+    if (resolved.client !== undefined) assertClient(resolved.client)
+    this.#options = resolved
+    followRequests()
+    this.#connection = new Connection({
+      client: resolved.client,
+      redis: resolved.redis,
+      timeout: resolved.timeout,
+      onReady: () => this.#onReady(),
+      onLost: (failure) => this.#onLost(failure),
+    })
+    const commands = new SessionCommands(this.#connection, {
+      prefix: resolved.prefix,
+      binary: resolved.serializer.binary === true,
+      revokeFor: resolved.revokeFor,
+    })
+    this.#commands = commands
+    this.#lanes = {
+      read: this.#lane<ReadRequest, ReadReply>('read', commands.sendReads),
+      save: this.#lane<WriteRequest, unknown>('save', commands.sendWrites),
+      lifetime: this.#lane<WriteRequest, unknown>('lifetime', commands.sendWrites),
+    }
+    this.lanes = Object.freeze({
+      read: this.#lanes.read.breaker,
+      save: this.#lanes.save.breaker,
+      lifetime: this.#lanes.lifetime.breaker,
+    })
+    const codec = new Codec(resolved, clock)
+    const saves = new GuardedSaves(this.#lanes.save, commands, this.#connection)
+    const publishRecord = (record: OutcomeRecord): void => publish(this, record)
+    this.#cache = resolved.cache && new FallbackCache(resolved.cache, clock)
+    this.#queue = new WriteQueue(resolved.queue)
+    this.#revocations = new Revocations(resolved.revokeFor, clock)
+    this.#replay = new Replay({
+      queue: this.#queue,
+      commands,
+      codec,
+      saves,
+      lifetime: this.#lanes.lifetime,
+      timeout: resolved.timeout,
+      clock,
+      onWritten: (sid, payload, sentAt, ttl) => this.#operations.saved(sid, payload, sentAt, ttl),
+      publish: publishRecord,
+    })
+    this.#operations = new Operations({
+      options: resolved,
+      clock,
+      codec,
+      commands,
+      lanes: this.#lanes,
+      saves,
+      cache: this.#cache,
+      queue: this.#queue,
+      replay: this.#replay,
+      revocations: this.#revocations,
+      touches: this.#touches,
+      publish: publishRecord,
+      freshCookie: (req) => this.#freshCookie(req),
+    })
+    this.#walks = new Walks({
+      connection: this.#connection,
+      commands,
+      codec,
+      scanCount: resolved.scanCount,
+      timeout: resolved.timeout,
+      isDestroyed: (sid) => this.#revocations.has(sid) || this.#queue.destroys.has(sid),
+    })
+    this.#connection.start()
+  }
+
+  /** The session, or `null` where Redis says that there is none. @throws RedisDownError by callback or rejection */
+  override get(sid: string): Promise<SessionData | null>
+  override get(sid: string, callback: (error: unknown, session?: SessionData | null) => void): void
+  override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> | undefined {
+    const { req } = currentRequest()
+    return answer(
+      this.#open('get', () => this.#operations.load(sid, req)),
+      callback,
+    )
+  }
+
+  /** Saves a session. Without error it is in Redis, or queued where the policy says so. */
+  override set(sid: string, session: SessionData): Promise<void>
+  override set(sid: string, session: SessionData, callback?: (error?: unknown) => void): void
+  override set(sid: string, session: SessionData, callback?: Callback<void>): Promise<void> | undefined {
+    const { req, res } = requestOf(session)
+    const saving = this.#open('set', () => this.#operations.save(sid, session, req))
+    return answer(this.#tolerate('set', saving, res, callback), callback)
+  }
+
+  /**
+   * Starts a session's expiry anew. The callback is called at once: a touch never delays a response. The promise, given
+   * where there is no callback, settles when Redis has confirmed it.
+   */
+  override touch(sid: string, session: SessionData): Promise<void>
+  override touch(sid: string, session: SessionData, callback?: () => void): void
+  override touch(sid: string, session: SessionData, callback?: () => void): Promise<void> | undefined {
+    const { req } = requestOf(session)
+    const touching = this.#open('touch', () => this.#operations.touch(sid, session, req))
+    touching.catch(noop)
+    if (typeof callback !== 'function') return touching
+    callback()
+    return undefined
+  }
+
+  /** Destroys a session: for this process at once, for all when Redis has confirmed it. */
+  override destroy(sid: string): Promise<void>
+  override destroy(sid: string, callback?: (error?: unknown) => void): void
+  override destroy(sid: string, callback?: Callback<void>): Promise<void> | undefined {
+    const { req, res } = currentRequest()
+    const destroying = this.#open('destroy', () => this.#operations.destroy(sid, req))
+    return answer(this.#tolerate('destroy', destroying, res, callback), callback)
+  }
+
+  /** All sessions, each with its `id`. Walks over the whole of Redis: for maintenance, not for requests. */
+  override all(): Promise<(SessionData & { id: string })[]>
+  override all(callback: (error: unknown, sessions?: SessionData[] | null) => void): void
+  override all(
+    callback?: Callback<(SessionData & { id: string })[]>,
+  ): Promise<(SessionData & { id: string })[]> | undefined {
+    return answer(
+      this.#walk('all', () => this.#walks.all()),
+      callback,
+    )
+  }
+
+  /** The ids of all sessions. Walks over the whole of Redis. */
+  ids(): Promise<string[]>
+  ids(callback: (error: unknown, ids?: string[]) => void): void
+  ids(callback?: Callback<string[]>): Promise<string[]> | undefined {
+    return answer(
+      this.#walk('ids', () => this.#walks.ids()),
+      callback,
+    )
+  }
+
+  /** How many sessions there are. Walks over the whole of Redis. */
+  override length(): Promise<number>
+  override length(callback: (error: unknown, length?: number) => void): void
+  override length(callback?: Callback<number>): Promise<number> | undefined {
+    const counting = this.#walk('length', async () => (await this.#walks.ids()).length)
+    return answer(counting, callback)
+  }
+
+  /** Deletes all sessions, those that wait in the queue included. Walks over the whole of Redis. */
+  override clear(): Promise<void>
+  override clear(callback?: (error?: unknown) => void): void
+  override clear(callback?: Callback<void>): Promise<void> | undefined {
+    const clearing = this.#walk('clear', async () => {
+      this.#forget()
+      await this.#walks.clear()
+      this.#forget()
+    })
+    return answer(clearing, callback)
+  }
+
+  /**
+   * Waits until Redis answers, every lane works and the store's scripts may run.
+   *
+   * @param timeoutMs how long, in ms: 1 to 2_147_483_647
+   * @throws RedisDownError (by rejection) with what was in the way when the time was over; missing rights at once
+   */
+  async ready(timeoutMs: number = READY_TIMEOUT): Promise<void> {
+    requireTimeout('ready', timeoutMs)
+    const deadline = performance.now() + timeoutMs
+    for (;;) {
+      if (this.#closing !== undefined) throw new StoreClosedError('ready')
+      const failure = await this.#whatIsMissing(deadline)
+      if (failure === undefined) return
+      if (failure.reason === 'auth' || performance.now() >= deadline) {
+        throw new RedisDownError('ready', failure.reason, 1, failure)
+      }
+      await this.#change(Math.min(deadline - performance.now(), this.#options.breaker.resetTimeout))
+    }
+  }
+
+  /** What works and what does not, now. Cheap; holds no session id, no session data and no credentials. */
+  health(): Health {
+    return healthOf({
+      lanes: this.#lanes,
+      connection: this.#connection,
+      cache: this.#cache,
+      queue: this.#queue,
+      replaying: this.#replay.active,
+      revocations: this.#revocations.size,
+      closed: this.#closing !== undefined,
+    })
+  }
+
+  /**
+   * Takes no more operations, sends what is queued, and closes the connection if the store opened it. Afterwards nothing
+   * of the store keeps the process alive. Calling it again returns the same promise.
+   *
+   * @param timeoutMs how long to try to send what is queued, in ms: 1 to 2_147_483_647
+   */
+  close(timeoutMs: number = CLOSE_TIMEOUT): Promise<CloseReport> {
+    requireTimeout('close', timeoutMs)
+    this.#closing ??= this.#shutDown(performance.now() + timeoutMs)
+    return this.#closing
+  }
+
+  /** `await using store = new ResilientStore()`: the same as {@link close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Called by express-session: makes a live session of what `get` returned. */
+  override createSession(...[req, data]: Parameters<Store['createSession']>): ReturnType<Store['createSession']> {
+    const session = super.createSession(req, data)
+    inherit(session, data)
+    return session
+  }
+
+  #lane<Request, Reply>(
+    name: LaneName,
+    send: ConstructorParameters<typeof Lane<Request, Reply>>[0]['send'],
+  ): Lane<Request, Reply> {
+    return new Lane<Request, Reply>({
+      name,
+      send,
+      timeout: this.#options.timeout,
+      breaker: this.#options.breaker,
+      maxInFlight: this.#options.maxInFlight,
+      connection: this.#connection,
+      probe: this.#commands.probes[name],
+      onChange: (lane, state) => this.#onLaneChange(lane, state),
+    })
+  }
+
+  #eachLane(run: (lane: Lanes[LaneName]) => void): void {
+    for (const lane of Object.values(this.#lanes)) run(lane)
+  }
+
+  #onReady(): void {
+    this.#eachLane((lane) => {
+      if (!lane.breaker.closed) void lane.probe()
+    })
+    this.#changed()
+  }
+
+  #onLost(failure: RedisFailure): void {
+    this.#eachLane((lane) => lane.open(failure))
+    this.#changed()
+  }
+
+  #onLaneChange(lane: LaneName, { state, reason }: LaneState): void {
+    const since = this.#openSince.get(lane)
+    const now = performance.now()
+    if (state === 'closed') {
+      this.#openSince.delete(lane)
+      publish(this, { type: 'up', lane, downFor: now - (since ?? now) })
+      if (this.#lanes.save.breaker.closed && this.#lanes.lifetime.breaker.closed) this.#replay.kick()
+    } else if (state === 'open' && since === undefined) {
+      this.#openSince.set(lane, now)
+      publish(this, { type: 'down', lane, reason })
+      // Silence is rarely one lane's alone: find out before users of the others have to wait for it too.
+      if (reason === 'timeout') {
+        this.#eachLane((other) => {
+          if (other.breaker.closed) void other.probe()
+        })
+      }
+    }
+    this.#changed()
+  }
+
+  #changed(): void {
+    for (const wake of this.#waiting) wake()
+    this.#waiting.clear()
+  }
+
+  /** Resolves at the next change of a lane or the connection, at the latest after some ms. */
+  #change(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        this.#waiting.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, ms)
+      this.#waiting.add(wake)
+    })
+  }
+
+  async #whatIsMissing(deadline: number): Promise<RedisFailure | undefined> {
+    try {
+      await withDeadline(this.#connection.usable() ?? Promise.resolve(), deadline)
+      const checks = [...Object.values(this.#commands.probes), () => this.#commands.checkScripts()]
+      const patience = Math.min(deadline, performance.now() + this.#options.timeout)
+      await withDeadline(Promise.all(checks.map((check) => check())), patience)
+    } catch (error) {
+      return toFailure(error, classify(error) ?? 'not-connected')
+    }
+    let failure: RedisFailure | undefined
+    this.#eachLane((lane) => {
+      if (!lane.breaker.closed) failure = new RedisFailure('circuit-open', 'a circuit breaker is still open')
+    })
+    return failure
+  }
+
+  async #open<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw new StoreClosedError(operation)
+    return run()
+  }
+
+  async #walk<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
+    const { req } = currentRequest()
+    try {
+      return await this.#open(operation, run)
+    } catch (error) {
+      if (!(error instanceof RedisFailure)) throw error
+      throw this.#operations.tell(operation, error, req, undefined).error
+    }
+  }
+
+  /**
+   * Once the response's head is out, an error in the callback would make Express destroy the socket and cut the body
+   * short: the callback gets none then. `onRedisDown` was called; what is lost is reported by an event.
+   */
+  #tolerate(
+    operation: 'set' | 'destroy',
+    saving: Promise<void>,
+    res: ServerResponse | undefined,
+    callback: unknown,
+  ): Promise<void> {
+    if (typeof callback !== 'function') return saving
+    return saving.catch((error: unknown) => {
+      if (res?.headersSent !== true) throw error
+      publish(this, { type: 'dropped', operation, reason: lossOf(error) })
+    })
+  }
+
+  /** The cookie that the application gives new sessions. */
+  #freshCookie(req: IncomingMessage | undefined): SessionData['cookie'] {
+    const scratch: { session?: { cookie?: { toJSON?: () => CookieOptions } } } = Object.create(
+      req ?? { headers: {}, connection: {} },
+    )
+    // Own properties, so that the request behind the scratch one keeps its session.
+    Object.defineProperties(scratch, {
+      session: { value: undefined, writable: true },
+      sessionID: { value: undefined, writable: true },
+    })
+    try {
+      this.generate?.(scratch)
+    } catch {
+      // The application's own `genid` failed without a real request: the defaults will do.
+    }
+    const cookie = scratch.session?.cookie?.toJSON?.() ?? DEFAULT_COOKIE
+    return { ...cookie } as SessionData['cookie']
+  }
+
+  #forget(): void {
+    for (const _ of this.#queue.clearSaves()) {
+      publish(this, { type: 'revoked', operation: 'set', queued: true })
+    }
+    this.#cache?.clear()
+    this.#touches.clear()
+  }
+
+  async #shutDown(deadline: number): Promise<CloseReport> {
+    const underWay = (): boolean => Object.values(this.#lanes).some((lane) => lane.inFlight > 0)
+    while (underWay() && performance.now() < deadline) await this.#change(5)
+    const report = await this.#replay.finish(deadline)
+    this.#eachLane((lane) => lane.shutdown())
+    this.#changed()
+    await this.#connection.close()
+    return report
+  }
+}
+
+export interface ResilientStore {
+  on<Name extends keyof StoreEvents>(name: Name, listener: (...args: StoreEvents[Name]) => void): this
+  once<Name extends keyof StoreEvents>(name: Name, listener: (...args: StoreEvents[Name]) => void): this
+  off<Name extends keyof StoreEvents>(name: Name, listener: (...args: StoreEvents[Name]) => void): this
+}
+
+const DEFAULT_COOKIE = Object.freeze({ path: '/', httpOnly: true, originalMaxAge: null, expires: null })
+
+/** express-session's live sessions carry their request; otherwise it is the one being served. */
+function requestOf(session: SessionData): { req: IncomingMessage | undefined; res: ServerResponse | undefined } {
+  const context = currentRequest()
+  const own = (session as { req?: IncomingMessage & { res?: ServerResponse } } | null)?.req
+  return own === undefined ? context : { req: own, res: own.res ?? context.res }
+}
+
+/**
+ * Callback or promise. The callback runs on a tick of its own, in its caller's async context: what it throws is not
+ * taken for a failure of Redis, and never makes it run twice.
+ */
+function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Promise<T> | undefined {
+  if (typeof callback !== 'function') {
+    // A floating promise must not take the process down; whoever awaits it still gets the error.
+    promise.catch(noop)
+    return promise
+  }
+  promise.then(
+    (value) => process.nextTick(callback, null, value),
+    (error: unknown) => process.nextTick(callback, error),
+  )
+  return undefined
+}
+
+function lossOf(error: unknown): DroppedRecord['reason'] {
+  if (isRedisDownError(error)) return error.reason
+  if (isSessionRevokedError(error)) return 'revoked'
+  return isSessionConflictError(error) ? 'conflict' : 'error'
+}
+
+async function withDeadline<T>(promise: Promise<T>, deadline: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const failure = new RedisFailure('timeout', 'no answer in time')
+    timer = setTimeout(() => reject(failure), deadline - performance.now())
+  })
+  try {
+    return await Promise.race([late, promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function requireTimeout(method: string, value: unknown): void {
+  if (typeof value === 'number' && value >= 1 && value <= LONGEST_TIMER) return
+  throw new RangeError(`${method}(timeoutMs) takes a number from 1 to ${LONGEST_TIMER} (ms), got ${String(value)}`)
+}
+
+function noop(): void {}
