@@ -244,7 +244,8 @@ export class Operations {
 
   #blank(sid: string, req: Request): StoredSession {
     const session = { cookie: this.#on.freshCookie(req) } as StoredSession
-    remember(session, sid, req, {
+    remember(session, req, {
+      sid,
       source: 'blank',
       raw: undefined,
       confirmedAt: undefined,
@@ -264,7 +265,7 @@ export class Operations {
     const { cookie } = session as { cookie?: unknown }
     if (typeof cookie !== 'object' || cookie === null) session.cookie = this.#on.freshCookie(req)
     else this.#on.codec.refreshCookie(session)
-    remember(session, sid, req, { ...from, originalMaxAge: maxAgeOf(session), attempts: [] })
+    remember(session, req, { sid, ...from, originalMaxAge: maxAgeOf(session), attempts: [] })
   }
 
   /** Keeps a copy for the time without Redis; where the cookie does not tell the session's end, Redis is asked. */
@@ -471,13 +472,14 @@ function guardFor(provenance: Provenance): Guard {
 /** Begins to follow a session that was made here. */
 function track(session: SessionData, sid: string, req: Request): Provenance {
   const provenance: Provenance = {
+    sid,
     source: 'new',
     raw: undefined,
     confirmedAt: undefined,
     originalMaxAge: maxAgeOf(session),
     attempts: [],
   }
-  remember(session, sid, req, provenance)
+  remember(session, req, provenance)
   return provenance
 }
 

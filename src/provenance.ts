@@ -15,6 +15,8 @@ import type { Raw } from './redis/sessions.js'
 export type SessionSource = 'redis' | 'stale' | 'queued' | 'blank' | 'new'
 
 export interface Provenance {
+  /** Whose it is: an application may save one object under several ids. */
+  readonly sid: string
   source: SessionSource
   /** What was loaded, or saved last; `undefined` for `blank` and `new`. */
   raw: Raw | undefined
@@ -33,7 +35,8 @@ const bySession = new WeakMap<object, Provenance>()
 const byRequest = new WeakMap<IncomingMessage, Map<string, Provenance>>()
 
 /** Notes where a session came from. */
-export function remember(session: object, sid: string, req: IncomingMessage | undefined, provenance: Provenance): void {
+export function remember(session: object, req: IncomingMessage | undefined, provenance: Provenance): void {
+  const { sid } = provenance
   bySession.set(session, provenance)
   if (req === undefined) return
   const sessions = byRequest.get(req)
@@ -49,7 +52,8 @@ export function inherit(session: object, from: object): void {
 
 /** Where a session came from; `undefined` when this store never saw it. */
 export function provenanceOf(session: object, sid: string, req: IncomingMessage | undefined): Provenance | undefined {
-  return bySession.get(session) ?? (req && byRequest.get(req)?.get(sid))
+  const known = bySession.get(session)
+  return known?.sid === sid ? known : req && byRequest.get(req)?.get(sid)
 }
 
 /** A save of this session failed, but may have been applied. */
