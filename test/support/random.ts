@@ -1,0 +1,13 @@
+/** Numbers in [0, 1), like `Math.random`. */
+export type Random = () => number
+
+/** A source of numbers that repeats for the same seed (mulberry32), so that a failing run can be played again. */
+export function seededRandom(seed: number): Random {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
