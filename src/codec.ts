@@ -35,7 +35,7 @@ export class Codec {
   /** A fresh object each time. @throws what the serializer throws, and TypeError for anything but an object */
   async decode(sid: string, raw: Raw): Promise<StoredSession> {
     const { serializer, prefix } = this.#options
-    let session: unknown = serializer.parse(raw, { sid, prefix })
+    let session: unknown = serializer.parse(asParsed(raw, serializer.binary === true), { sid, prefix })
     if (isThenable(session)) session = await session
     if (typeof session !== 'object' || session === null || Array.isArray(session)) {
       throw new TypeError('the stored value is not a session')
@@ -97,6 +97,12 @@ export class Codec {
     const at = new Date(expires).getTime()
     return Number.isNaN(at) ? undefined : at - this.#clock.wall()
   }
+}
+
+/** What this process wrote itself (it waits in the queue or the cache), in the form in which Redis would give it back. */
+function asParsed(raw: Raw, binary: boolean): Raw {
+  if (binary) return typeof raw === 'string' ? Buffer.from(raw) : raw
+  return typeof raw === 'string' ? raw : raw.toString('utf8')
 }
 
 /** What connect-redis sets: whole seconds, rounded up. */

@@ -88,6 +88,8 @@ export class Lane<Request, Reply> {
   #probing = false
   #probeAgain = false
   #closed = false
+  /** Batches of an earlier epoch that ended while the breaker was half-open: they wait for the probe's verdict. */
+  #held: (() => void)[] = []
   #openFailure: RedisFailure
   #lastFailure: RedisFailure | undefined
 
@@ -122,6 +124,11 @@ export class Lane<Request, Reply> {
     return this.#inFlight
   }
 
+  /** What `run` rejects with at once now; `undefined` where it would send. */
+  get refusal(): RedisFailure | undefined {
+    return this.#breaker.closed ? undefined : this.#openFailure
+  }
+
   /**
    * Sends a request with the next batch.
    *
@@ -144,8 +151,7 @@ export class Lane<Request, Reply> {
 
   /** Opens the breaker at once: the connection is gone. */
   open(failure: RedisFailure): void {
-    this.#lastFailure = failure
-    this.#openFailure = this.#refusal()
+    this.#note(failure)
     if (!this.#closed) this.#breaker.open()
   }
 
@@ -162,7 +168,16 @@ export class Lane<Request, Reply> {
     this.#probing = true
     this.#probeAgain = false
     try {
-      const action = (): Promise<unknown> => this.#bounded(this.#options.probe)
+      const action = async (): Promise<void> => {
+        try {
+          await this.#bounded(this.#options.probe)
+        } catch (error) {
+          const failure = toFailure(error, classify(error) ?? 'not-connected')
+          // Before opossum opens the breaker: whoever hears of that asks for the reason.
+          this.#note(failure)
+          throw failure
+        }
+      }
       await (this.#breaker.halfOpen ? this.#breaker.fire(action) : action())
       if (!this.#closed) this.#breaker.close()
     } catch (error) {
@@ -180,12 +195,23 @@ export class Lane<Request, Reply> {
   shutdown(): void {
     this.#closed = true
     this.#breaker.shutdown()
+    this.#release()
   }
 
   #changed(): void {
     this.#epoch++
     this.#consecutive = 0
+    this.#release()
     this.#options.onChange(this.#options.name, this.state)
+  }
+
+  #release(): void {
+    for (const resolve of this.#held.splice(0)) resolve()
+  }
+
+  #note(failure: RedisFailure): void {
+    this.#lastFailure = failure
+    this.#openFailure = this.#refusal()
   }
 
   #refusal(): RedisFailure {
@@ -220,19 +246,25 @@ export class Lane<Request, Reply> {
       let pending = tasks.length
       let answered = false
       let extended = false
+      let blocked = false
       let failure: RedisFailure | undefined
       let timer: NodeJS.Timeout | undefined
 
       const ended = (): void => {
         clearTimeout(timer)
         this.#batches--
-        if (answered) this.#consecutive = 0
-        if (answered || failure === undefined || epoch !== this.#epoch) {
+        const current = epoch === this.#epoch
+        // Half-open, opossum takes any success for the probe's.
+        if (!current && this.#breaker.halfOpen) {
+          this.#held.push(resolve)
+          return
+        }
+        if (answered && current) this.#consecutive = 0
+        if (answered || blocked || failure === undefined || !current) {
           resolve()
           return
         }
-        this.#lastFailure = failure
-        this.#openFailure = this.#refusal()
+        this.#note(failure)
         reject(failure)
         if (++this.#consecutive >= this.#options.breaker.consecutiveFailures) this.#breaker.open()
       }
@@ -254,11 +286,15 @@ export class Lane<Request, Reply> {
       }
       const expire = (firedAt: number, lag: number): void => {
         if (pending === 0) return
-        if (lag > LAG_TOLERANCE && !extended) {
+        const late = lag > LAG_TOLERANCE
+        if (late && !extended) {
           // The loop was blocked, which is not Redis's silence: what it stole is given back, once.
           extended = true
-          for (const task of tasks) task.deadline += lag
+          const stolen = Math.min(lag, this.#options.timeout)
+          const now = performance.now()
+          for (const task of tasks) task.deadline = Math.max(task.deadline, now) + stolen
         } else {
+          blocked ||= late
           for (const task of tasks) {
             if (!task.done && task.deadline <= firedAt) settle(task, TIMEOUT)
           }
@@ -268,11 +304,13 @@ export class Lane<Request, Reply> {
       const arm = (): void => {
         let next = Number.POSITIVE_INFINITY
         for (const task of tasks) if (!task.done && task.deadline < next) next = task.deadline
+        const armedAt = performance.now()
+        const due = Math.max(next, armedAt)
         timer = setTimeout(() => {
           const now = performance.now()
           // What the loop could not read while it was blocked may lie in the socket: give the poll phase its turn.
-          setImmediate(() => setImmediate(() => expire(Math.max(now, next), now - next)))
-        }, next - performance.now())
+          setImmediate(() => setImmediate(() => expire(Math.max(now, next), now - due)))
+        }, due - armedAt)
       }
       const send = (): void => {
         const live = tasks.filter((task) => !task.done)

@@ -9,7 +9,7 @@ import type { SessionData } from 'express-session'
 import type { Clock } from './clock.js'
 import type { Codec } from './codec.js'
 import { RedisDownError, RedisFailure, SessionConflictError, SessionRevokedError } from './errors.js'
-import type { FallbackCache } from './fallback-cache.js'
+import type { CachedSession, FallbackCache } from './fallback-cache.js'
 import type { GuardedSaves } from './guarded-saves.js'
 import type { Lane } from './lanes.js'
 import { decideDestroy, decideRead, decideSave, type Operation } from './policy.js'
@@ -29,7 +29,7 @@ import type { Revocations } from './revocations.js'
 import type { StoredSession } from './serializers/contract.js'
 import type { OutcomeRecord } from './telemetry.js'
 import type { TouchMarks } from './touch-marks.js'
-import type { WriteQueue } from './write-queue.js'
+import type { PendingSave, WriteQueue } from './write-queue.js'
 
 export interface Lanes {
   readonly read: Lane<ReadRequest, ReadReply>
@@ -73,9 +73,6 @@ export class Operations {
     if (typeof sid !== 'string' || sid === '') return null
     const { options, commands, lanes, cache, queue, revocations } = this.#on
     if (this.#isDestroyed(sid)) return this.#later(null)
-    if (this.#pending(sid) !== undefined && lanes.read.breaker.closed) {
-      return this.#later(await this.#loadCopy(sid, req))
-    }
     const sentAt = performance.now()
     let raw: Raw | null
     try {
@@ -87,7 +84,10 @@ export class Operations {
     }
     // What this process did while Redis answered is newer than the answer.
     if (revocations.has(sid) || queue.destroys.has(sid)) return null
-    if (this.#pending(sid) !== undefined) return this.#loadCopy(sid, req)
+    const pending = this.#pending(sid)
+    // A change that waits is newer than what is stored, but not than a logout: where Redis no longer has what the change
+    // was made from, the session is gone, and the replay will say so of the change.
+    if (pending !== undefined && (raw !== null || pending.base === undefined)) return this.#loadCopy(sid, req, pending)
     if (raw === null) {
       cache?.delete(sid)
       return null
@@ -105,30 +105,37 @@ export class Operations {
     return session
   }
 
-  /** Resolves when the session is saved, or is queued where the policy says so. */
-  async save(sid: string, session: SessionData, req: Request): Promise<void> {
+  /**
+   * Resolves when the session is saved, or is queued where the policy says so; or is dropped where it says that, unless
+   * somebody awaits the acknowledgement.
+   */
+  async save(sid: string, session: SessionData, req: Request, awaited = false): Promise<void> {
     requireSid(sid)
     const provenance = provenanceOf(session, sid, req)
     if (provenance?.source === 'blank') {
-      return this.#saveWithoutRedis(sid, session, req, provenance, undefined, BLANK)
+      return this.#saveWithoutRedis(sid, req, awaited, provenance, undefined, BLANK)
     }
     const ttl = this.#on.codec.ttl(session)
     if (ttl !== undefined && ttl <= 0) return this.#expire('set', sid, req)
     const payload = await this.#on.codec.encode(sid, session)
     if (this.#isDestroyed(sid)) return this.#refuse()
+    const known = provenance ?? track(session, sid, req)
     if (this.#on.queue.saves.has(sid)) {
+      const { refusal } = this.#on.lanes.save
+      if (refusal !== undefined) {
+        return this.#saveWithoutRedis(sid, req, awaited, known, { payload, ttl }, refusal)
+      }
       // Earlier changes wait: this one goes the same way, or it would overtake them.
-      this.#enqueue(sid, session, req, provenance, payload, ttl, WAITING)
+      if (!this.#enqueue(sid, known, payload, ttl, WAITING)) throw this.tell('set', QUEUE_FULL, req, sid).error
       this.#on.replay.kick()
       return
     }
     const sentAt = performance.now()
-    const known = provenance ?? track(session, sid, req)
     try {
       await this.#write(sid, payload, ttl, known, sentAt)
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
-      return this.#saveWithoutRedis(sid, session, req, known, { payload, ttl }, error)
+      return this.#saveWithoutRedis(sid, req, awaited, known, { payload, ttl }, error)
     }
   }
 
@@ -139,8 +146,8 @@ export class Operations {
     if (options.disableTouch || options.disableTTL) return
     const provenance = provenanceOf(session, sid, req)
     if (provenance?.source === 'blank' || this.#isDestroyed(sid)) return
-    const changed = provenance?.originalMaxAge !== maxAgeOf(session)
-    if (provenance?.originalMaxAge !== undefined && changed) return this.save(sid, session, req)
+    const loaded = provenance?.originalMaxAge
+    if (loaded !== undefined && !sameAge(loaded, maxAgeOf(session))) return this.save(sid, session, req)
     const ttl = codec.ttl(session)
     if (ttl === undefined) return
     if (ttl <= 0) return this.#expire('touch', sid, req)
@@ -217,29 +224,35 @@ export class Operations {
   async #loadWithoutRedis(sid: string, req: Request, failure: RedisFailure): Promise<StoredSession | null> {
     if (this.#isDestroyed(sid)) return null
     const { error, answer } = this.tell('get', failure, req, sid)
-    const { options, queue, cache } = this.#on
-    const hasStale = !queue.saturated && (this.#pending(sid) !== undefined || cache?.get(sid) !== undefined)
-    switch (decideRead(options.degradation.read, answer, hasStale)) {
-      case 'fail':
+    const copy = this.#copy(sid)
+    switch (decideRead(this.#on.options.degradation.read, answer, copy !== undefined)) {
+      case 'serve-stale':
+        if (copy !== undefined) return this.#loadCopy(sid, req, copy)
         throw error
       case 'serve-blank':
         return this.#later(this.#blank(sid, req))
-      case 'serve-stale':
-        return this.#later(await this.#loadCopy(sid, req))
+      case 'fail':
+        throw error
     }
   }
 
-  /** The copy this process has: the change that waits, or else what Redis confirmed last. */
-  async #loadCopy(sid: string, req: Request): Promise<StoredSession | null> {
-    const pending = this.#pending(sid)
-    const copy = pending ?? this.#on.cache?.get(sid)
-    if (copy === undefined) return null
+  /** What can be served without Redis: the change that waits, or where none does what Redis confirmed last. */
+  #copy(sid: string): PendingSave | CachedSession | undefined {
+    const { queue, cache } = this.#on
+    if (queue.saturated) return undefined
+    // Not the older copy in place of a change too old to be served: saved again, it would replace that change.
+    return queue.saves.has(sid) ? this.#pending(sid) : cache?.get(sid)
+  }
+
+  async #loadCopy(sid: string, req: Request, copy: PendingSave | CachedSession): Promise<StoredSession | null> {
     const raw = 'payload' in copy ? copy.payload : copy.raw
     const session = await this.#on.codec.decode(sid, raw)
-    const source: SessionSource = pending === undefined ? 'stale' : 'queued'
+    const source: SessionSource = 'payload' in copy ? 'queued' : 'stale'
     const confirmedAt = 'confirmedAt' in copy ? copy.confirmedAt : undefined
     this.#present(session, sid, req, { source, raw, confirmedAt })
-    return session
+    await nextTurn()
+    // A logout while the session was on its way to its reader is newer.
+    return this.#isDestroyed(sid) ? null : session
   }
 
   #blank(sid: string, req: Request): StoredSession {
@@ -361,8 +374,8 @@ export class Operations {
 
   async #saveWithoutRedis(
     sid: string,
-    session: SessionData,
     req: Request,
+    awaited: boolean,
     provenance: Provenance,
     write: { payload: Raw; ttl: number | undefined } | undefined,
     failure: RedisFailure,
@@ -372,28 +385,22 @@ export class Operations {
     const maybeApplied = write !== undefined && !NEVER_SENT.has(failure.reason)
     if (maybeApplied) noteAttempt(provenance, write.payload)
     const decision = decideSave(options.degradation.save, answer)
-    if (decision === 'drop') {
+    if (decision === 'drop' && !awaited) {
       publish({ type: 'dropped', operation: 'set', reason: failure.reason })
       return
     }
-    if (decision === 'fail' || write === undefined) throw error
+    if (decision !== 'queue' || write === undefined) throw error
     if (this.#isDestroyed(sid)) return this.#refuse()
-    this.#enqueue(sid, session, req, provenance, write.payload, write.ttl, failure)
+    if (!this.#enqueue(sid, provenance, write.payload, write.ttl, failure)) {
+      throw new RedisDownError('set', 'queue-full', this.#retryAfter, failure)
+    }
     if (lanes.save.breaker.closed) replay.kick()
   }
 
-  #enqueue(
-    sid: string,
-    session: SessionData,
-    req: Request,
-    provenance: Provenance | undefined,
-    payload: Raw,
-    ttl: number | undefined,
-    failure: RedisFailure,
-  ): void {
+  /** Queues a session's latest state; false when there is no room. */
+  #enqueue(sid: string, from: Provenance, payload: Raw, ttl: number | undefined, failure: RedisFailure): boolean {
     const { clock, options, queue, publish } = this.#on
     const now = clock.monotonic()
-    const from = provenance ?? track(session, sid, req)
     const confirmedAt = from.confirmedAt ?? now
     const added = queue.addSave({
       sid,
@@ -404,10 +411,11 @@ export class Operations {
       servedUntil: confirmedAt + options.queue.maxAge,
       queuedAt: performance.now(),
     })
-    if (!added) throw new RedisDownError('set', 'queue-full', this.#retryAfter, failure)
+    if (!added) return false
     from.source = 'queued'
     from.raw = payload
     publish({ type: 'queued', operation: 'set', reason: failure.reason })
+    return true
   }
 
   /** Deletes a session that is over, without a revocation: it was not logged out. */
@@ -434,7 +442,7 @@ export class Operations {
   }
 
   /** The change that waits, as long as it may be served. */
-  #pending(sid: string): ReturnType<WriteQueue['saves']['get']> {
+  #pending(sid: string): PendingSave | undefined {
     const save = this.#on.queue.saves.get(sid)
     if (save === undefined) return undefined
     const now = this.#on.clock.monotonic()
@@ -453,6 +461,7 @@ const NEVER_SENT: ReadonlySet<string> = new Set(['circuit-open', 'overloaded', '
 
 const BLANK = new RedisFailure('blank', 'a blank session is never saved')
 const LATE = new RedisFailure('timeout', 'the save reached Redis after its deadline and was not applied')
+const QUEUE_FULL = new RedisFailure('queue-full', 'earlier changes of the session wait, and this one does not fit')
 const WAITING = new RedisFailure('circuit-open', 'earlier changes of the session wait')
 
 function guardFor(provenance: Provenance): Guard {
@@ -485,6 +494,11 @@ function track(session: SessionData, sid: string, req: Request): Provenance {
 
 function maxAgeOf(session: SessionData): number | null {
   return session.cookie?.originalMaxAge ?? null
+}
+
+/** express-session's own touch reads the clock twice: now and then the age it resets is a millisecond less than it was. */
+function sameAge(a: number | null, b: number | null): boolean {
+  return a === null || b === null ? a === b : Math.abs(a - b) < 1_000
 }
 
 function requireSid(sid: unknown): asserts sid is string {

@@ -102,16 +102,23 @@ export class Replay {
   }
 
   /** Resolves to false when Redis failed: the rest can wait. */
-  async #sendDestroy({ sid, queuedAt }: PendingDestroy): Promise<boolean> {
+  async #sendDestroy(destroy: PendingDestroy): Promise<boolean> {
     const { queue, commands, lifetime, timeout, publish } = this.#options
+    const { sid, queuedAt } = destroy
+    // Confirmed by another destroy, or given up at shutdown: either was told of.
+    const settled = (): boolean => queue.destroys.get(sid) !== destroy
+    if (settled()) return true
+    let sent = true
     try {
       await lifetime.run(commands.destroy(sid), performance.now() + timeout)
-      publish({ type: 'replayed', operation: 'destroy', waited: performance.now() - queuedAt })
     } catch (error) {
       if (error instanceof RedisFailure) return false
-      publish({ type: 'dropped', operation: 'destroy', reason: 'error' })
+      sent = false
     }
+    if (settled()) return true
     queue.removeDestroy(sid)
+    if (sent) publish({ type: 'replayed', operation: 'destroy', waited: performance.now() - queuedAt })
+    else publish({ type: 'dropped', operation: 'destroy', reason: 'error' })
     return true
   }
 
@@ -130,6 +137,7 @@ export class Replay {
         reply = await this.#write(save, sentAt, ttl)
       } catch (error) {
         if (error instanceof RedisFailure) return false
+        if (queue.saves.get(sid) !== save) return true
         return this.#lose(save, 'error')
       }
       if (queue.saves.get(sid) !== save) return true
@@ -143,18 +151,20 @@ export class Replay {
           this.#options.onWritten(sid, payload, sentAt, ttl)
           publish({ type: 'replayed', operation: 'set', waited: performance.now() - save.queuedAt })
           return true
-        case 'conflict':
-          if (
+        case 'conflict': {
+          const unchanged =
             save.base !== undefined &&
             rebases++ < MAX_REBASES &&
             (await codec.sameContent(sid, save.base, reply.stored))
-          ) {
+          if (queue.saves.get(sid) !== save) return true
+          if (unchanged) {
             queue.rebase(save, reply.stored)
             continue
           }
           queue.removeSave(sid)
           publish({ type: 'conflict', operation: 'set', queued: true })
           return true
+        }
         case 'revoked':
           queue.removeSave(sid)
           publish({ type: 'revoked', operation: 'set', queued: true })
@@ -180,7 +190,7 @@ export class Replay {
 
   #lose(save: PendingSave, reason: 'expired' | 'gone' | 'error'): true {
     const { queue, publish } = this.#options
-    if (queue.saves.get(save.sid) === save) queue.removeSave(save.sid)
+    queue.removeSave(save.sid)
     publish({ type: 'dropped', operation: 'set', reason })
     return true
   }

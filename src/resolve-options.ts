@@ -161,12 +161,17 @@ function resolveDegradation(value: unknown, cached: boolean): Degradation {
     }
     resolved = PRESETS[name as DegradationPreset]
   } else {
-    const { read, save, destroy, ...unknown }: Partial<Degradation> = group('degradation', value, 'a preset or ')
+    const {
+      read = PRESETS[preset].read,
+      save = PRESETS[preset].save,
+      destroy = PRESETS[preset].destroy,
+      ...unknown
+    }: Partial<Degradation> = group('degradation', value, 'a preset or ')
     refuseUnknown('degradation.', unknown)
     resolved = Object.freeze({
-      read: word('degradation.read', read ?? PRESETS[preset].read, WORDS.read),
-      save: word('degradation.save', save ?? PRESETS[preset].save, WORDS.save),
-      destroy: word('degradation.destroy', destroy ?? PRESETS[preset].destroy, WORDS.destroy),
+      read: word('degradation.read', read, WORDS.read),
+      save: word('degradation.save', save, WORDS.save),
+      destroy: word('degradation.destroy', destroy, WORDS.destroy),
     })
   }
   if (!cached && resolved.read.startsWith('stale')) {
@@ -231,12 +236,15 @@ function word<Word extends string>(name: string, value: unknown, words: readonly
 }
 
 function wrong(name: string, expected: string, value: unknown): TypeError {
+  // In place of the options stands, by mistake, a URL with a password: not to be quoted.
+  if (name === 'options' && typeof value === 'string') return new TypeError(`options must be ${expected}, got a string`)
   const subject = name === 'options' ? 'options' : `option '${name}'`
   return new TypeError(`${subject} must be ${expected}, got ${shown(value)}`)
 }
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'function') return 'a function'
   if (value === null || typeof value !== 'object') return String(value)
   return Array.isArray(value) ? 'an array' : 'an object'
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { SessionData, Store } from 'express-session'
+import type { Session, SessionData } from 'express-session'
 import { provenanceOf, type SessionSource } from './provenance.js'
 
 /** Where a request's session came from. */
@@ -11,9 +11,8 @@ export interface SessionStatus {
 
 /** A request as express-session leaves it. */
 type SessionRequest = IncomingMessage & {
-  session?: SessionData | null
+  session?: (SessionData & Partial<Pick<Session, 'save'>>) | null
   sessionID?: string
-  sessionStore?: Pick<Store, 'set'>
 }
 
 /**
@@ -57,9 +56,21 @@ export function sessionStatus(req: IncomingMessage): SessionStatus {
  * ```
  */
 export async function saveSession(req: IncomingMessage): Promise<void> {
-  const { session, sessionID, sessionStore } = req as SessionRequest
-  if (session == null || sessionID === undefined || sessionStore === undefined) {
-    throw new TypeError('this request has no session to save')
-  }
-  await sessionStore.set(sessionID, session)
+  const { session } = req as SessionRequest
+  const save = session?.save?.bind(session)
+  if (save === undefined) throw new TypeError('this request has no session to save')
+  await new Promise<void>((resolve, reject) => {
+    const saved = (error?: unknown): void => (error == null ? resolve() : reject(error))
+    awaited.add(saved)
+    // express-session's own `save` notes what was saved: the session is not saved again at the end of the response.
+    save(saved)
+  })
 }
+
+/** Whether somebody waits for this save to be acknowledged, whatever the policy, and sees to its failure. */
+export function isAwaited(callback: unknown): boolean {
+  return typeof callback === 'function' && awaited.has(callback)
+}
+
+/** Callbacks of {@link saveSession}: express-session hands them to the store as they are. */
+const awaited = new WeakSet<object>()

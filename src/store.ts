@@ -27,6 +27,7 @@ import { Replay } from './replay.js'
 import { currentRequest, followRequests } from './request-context.js'
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js'
 import { Revocations } from './revocations.js'
+import { isAwaited } from './session-status.js'
 import { type DroppedRecord, type OutcomeRecord, publish, type StoreEvents } from './telemetry.js'
 import { TouchMarks } from './touch-marks.js'
 import { Walks } from './walks.js'
@@ -84,6 +85,8 @@ export class ResilientStore extends Store implements AsyncDisposable {
   readonly #touches = new TouchMarks()
   readonly #openSince = new Map<LaneName, number>()
   readonly #waiting = new Set<() => void>()
+  /** Requests that got an error in place of their session, and its id. */
+  readonly #unread = new WeakMap<IncomingMessage, string>()
   #closing: Promise<CloseReport> | undefined
   /** Assigned by express-session: makes a new session on a request, with the application's cookie options. */
   declare generate?: (req: object) => void
@@ -170,10 +173,10 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override get(sid: string, callback: (error: unknown, session?: SessionData | null) => void): void
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> | undefined {
     const { req } = currentRequest()
-    return answer(
-      this.#open('get', () => this.#operations.load(sid, req)),
-      callback,
-    )
+    const loading = this.#open('get', () => this.#operations.load(sid, req))
+    // A request that has a session already only reloads it.
+    if (req !== undefined && (req as SessionRequest).session == null) loading.catch(() => this.#unread.set(req, sid))
+    return answer(loading, callback)
   }
 
   /** Saves a session. Without error it is in Redis, or queued where the policy says so. */
@@ -181,8 +184,9 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override set(sid: string, session: SessionData, callback?: (error?: unknown) => void): void
   override set(sid: string, session: SessionData, callback?: Callback<void>): Promise<void> | undefined {
     const { req, res } = requestOf(session)
-    const saving = this.#open('set', () => this.#operations.save(sid, session, req))
-    return answer(this.#tolerate('set', saving, res, callback), callback)
+    const awaited = isAwaited(callback)
+    const saving = this.#open('set', () => this.#operations.save(sid, session, req, awaited))
+    return answer(awaited ? saving : this.#tolerate('set', saving, res, callback), callback)
   }
 
   /**
@@ -205,6 +209,11 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override destroy(sid: string, callback?: (error?: unknown) => void): void
   override destroy(sid: string, callback?: Callback<void>): Promise<void> | undefined {
     const { req, res } = currentRequest()
+    if (req !== undefined && this.#unread.get(req) === sid && isUnset(callback)) {
+      // Nobody has unset the session: it could not be read. That is no logout.
+      process.nextTick(callback)
+      return undefined
+    }
     const destroying = this.#open('destroy', () => this.#operations.destroy(sid, req))
     return answer(this.#tolerate('destroy', destroying, res, callback), callback)
   }
@@ -381,7 +390,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
   async #whatIsMissing(deadline: number): Promise<RedisFailure | undefined> {
     try {
       await withDeadline(this.#connection.usable() ?? Promise.resolve(), deadline)
-      const checks = [...Object.values(this.#commands.probes), () => this.#commands.checkScripts()]
+      const checks = [...Object.values(this.#commands.probes), () => this.#commands.checkRights()]
       const patience = Math.min(deadline, performance.now() + this.#options.timeout)
       await withDeadline(Promise.all(checks.map((check) => check())), patience)
     } catch (error) {
@@ -471,6 +480,18 @@ export interface ResilientStore {
 }
 
 const DEFAULT_COOKIE = Object.freeze({ path: '/', httpOnly: true, originalMaxAge: null, expires: null })
+
+/** A request as far as it tells whether express-session has given it a session. */
+type SessionRequest = IncomingMessage & { readonly session?: unknown }
+
+/**
+ * Whether a destroy is express-session's own under `unset: 'destroy'`, which takes every request that ends without a
+ * session for one that has unset it. Told by the name of its callback; where bundling has taken the name, it is a destroy
+ * like any other.
+ */
+function isUnset(callback: Callback<void> | undefined): callback is Callback<void> {
+  return callback?.name === 'ondestroy'
+}
 
 /** express-session's live sessions carry their request; otherwise it is the one being served. */
 function requestOf(session: SessionData): { req: IncomingMessage | undefined; res: ServerResponse | undefined } {

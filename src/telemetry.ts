@@ -84,11 +84,14 @@ const outcomes = channel(OUTCOME_CHANNEL)
 export function publish(emitter: EventEmitter, record: OutcomeRecord): void {
   if (outcomes.hasSubscribers) outcomes.publish(record)
   if (emitter.listenerCount(record.type) === 0) return
-  try {
-    emitter.emit(record.type, record)
-  } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+  // Not by `emit`: there the first that throws keeps the record from those after it.
+  for (const listener of emitter.rawListeners(record.type)) {
+    try {
+      listener.call(emitter, record)
+    } catch (error) {
+      process.nextTick(() => {
+        throw error
+      })
+    }
   }
 }

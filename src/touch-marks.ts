@@ -5,10 +5,10 @@ const MAX_MARKS = 50_000
 export class TouchMarks {
   readonly #expiries = new Map<string, number>()
 
-  /** Whether what is set already ends at most `slack` ms before `expiresAt` (monotonic ms), and not after it. */
+  /** Whether what is set already ends at most `slack` ms before `expiresAt` (monotonic ms), and not after it; never with a slack of 0. */
   covers(sid: string, expiresAt: number, slack: number): boolean {
     const set = this.#expiries.get(sid)
-    return set !== undefined && set <= expiresAt && expiresAt - set <= slack
+    return slack > 0 && set !== undefined && set <= expiresAt && expiresAt - set <= slack
   }
 
   set(sid: string, expiresAt: number): void {

@@ -99,8 +99,9 @@ export class WriteQueue {
     if (save !== undefined) save.expiresAt = expiresAt
   }
 
-  /** A newer base: what was sent is written, but the session has changed again since. */
+  /** A newer base: what was sent is written, but the session has changed again since. Nothing for one that waits no longer. */
   rebase(save: PendingSave, base: Raw): void {
+    if (this.#saves.get(save.sid) !== save) return
     this.#bytes += sizeOf(base) - (save.base === undefined ? 0 : sizeOf(save.base))
     save.base = base
   }

@@ -36,7 +36,7 @@ export class Connection implements LaneConnection {
   readonly #own: boolean
   #state: ConnectionState = 'connecting'
   #failure = new RedisFailure('not-connected', 'not connected yet')
-  /** What went wrong since the last `ready`. */
+  /** What went wrong since the last `connect`. */
   #cause: RedisFailure | undefined
   #synchronizing: Promise<void> | undefined
   #waiting: { resolve: () => void; reject: (failure: RedisFailure) => void; promise: Promise<void> } | undefined
@@ -96,7 +96,9 @@ export class Connection implements LaneConnection {
   }
 
   stalled(): void {
-    if (this.#own && this.#state === 'ready') this.#cut()
+    if (!this.#own || this.#state !== 'ready') return
+    this.#cause = new RedisFailure('timeout', 'no answer to a probe')
+    this.#cut()
   }
 
   /** A monotonic deadline in ms of Redis's own clock, for a script's not-after; '' while that clock is unknown. */
@@ -145,19 +147,25 @@ export class Connection implements LaneConnection {
     stream?.destroy()
   }
 
+  /** For CLIENT LIST. After the first question, and for its own sake alone. */
+  #introduce(): Promise<unknown> {
+    return (this.client as Redis).client('SETNAME', 'resilient-session-store').catch(noop)
+  }
+
   readonly #onError = (error: unknown): void => {
     const reason = classify(error)
     this.#cause = toFailure(error, reason ?? 'not-connected')
   }
 
   readonly #onConnect = (): void => {
+    this.#cause = undefined
     if (!this.#own) return
     // A paused Redis accepts TCP and then says nothing, and no client option bounds that for a handshake alone.
     clearTimeout(this.#watchdog)
     this.#watchdog = setTimeout(
       () => {
         this.#cause = new RedisFailure('timeout', 'no answer to the handshake')
-        this.client.disconnect(true)
+        this.#cut()
       },
       Math.max(HANDSHAKE, this.#options.timeout),
     ).unref()
@@ -196,13 +204,18 @@ export class Connection implements LaneConnection {
     const { client } = this
     const before = this.#runId
     try {
-      const [info] = await Promise.all([
-        (client.info('server') as Promise<string>).catch(ifDenied),
-        this.measure().catch(ifDenied),
-      ])
+      // In one write: a Redis with too many clients has hung up by then, and a second one would cost us its answer.
+      const [info] = await corked(client, true, () =>
+        Promise.all([
+          (client.info('server') as Promise<string>).catch(ifDenied),
+          this.measure().catch(ifDenied),
+          this.#own && this.#introduce(),
+        ]),
+      )
       this.#runId = /^run_id:(\w+)/m.exec(info ?? '')?.[1] ?? this.#runId
     } catch (error) {
       const failure = toFailure(error, classify(error) ?? 'not-connected')
+      if (failure.reason !== 'reset') this.#cause = failure
       if (client.status === 'ready') this.#lost(failure)
       throw failure
     }
@@ -222,7 +235,8 @@ function open(redis: string | RedisOptions, timeout: number): Redis {
   const sentinel = given.sentinels !== undefined
   const options: Omit<RedisOptions, 'replyMapping'> = {
     connectTimeout: Math.max(HANDSHAKE, timeout),
-    connectionName: 'resilient-session-store',
+    // What a Redis with too many clients answers goes to whatever was sent first: our own question, not this one.
+    disableClientInfo: true,
     keepAlive: 10_000,
     retryStrategy: (attempt) => jittered(Math.min(BACKOFF.first * 2 ** (attempt - 1), BACKOFF.last)),
     // With the ready check a loading Redis looks like a silent one; without it every command says LOADING. Sentinel
@@ -240,6 +254,17 @@ function open(redis: string | RedisOptions, timeout: number): Redis {
     maxRetriesPerRequest: 0,
   }
   return typeof redis === 'string' ? new Redis(redis, options) : new Redis(options)
+}
+
+/** Several commands in one write to the socket: the write is what costs. ioredis writes each command by itself. */
+export function corked<T>(client: Client, several: boolean, send: () => T): T {
+  const stream = several ? (client as { stream?: { cork?(): void; uncork?(): void } }).stream : undefined
+  stream?.cork?.()
+  try {
+    return send()
+  } finally {
+    stream?.uncork?.()
+  }
 }
 
 function jittered(ms: number): number {

@@ -43,9 +43,16 @@ const SYSTEM: Readonly<Record<string, DownReason>> = {
 const MESSAGES: readonly (readonly [RegExp, DownReason])[] = [
   [/max number of clients|max number of cluster connections/i, 'max-clients'],
   [/^invalid password|^ERR invalid password|without any password configured/i, 'auth'],
+  // Redis 7.0 does not say NOPERM for what a script may not do.
+  [/user executing the script can't|ACL failure in script/i, 'auth'],
   [/Command timed out|Socket timeout/i, 'timeout'],
-  [/isn't writeable|Connection is (already )?closed|is not connected|Redis is already/i, 'not-connected'],
+  [
+    /isn't (writeable|ready) and enableOfflineQueue|Connection is (already )?closed|is not connected|Redis is already/i,
+    'not-connected',
+  ],
   [/aborted due to connection close|Reached the max retries/i, 'reset'],
+  // Something else than Redis answers: ioredis 5; 6.
+  [/^Protocol error, got|^Unknown RESP type/, 'reset'],
   [
     /All sentinels are unreachable|Failed to refresh slots cache|ClusterAllFailed|None of startup nodes/i,
     'unreachable',
@@ -62,18 +69,18 @@ export function classify(error: unknown): DownReason | undefined {
   if (!(error instanceof Error)) return undefined
   const code = (error as NodeJS.ErrnoException).code
   if (typeof code === 'string') {
-    const reason = SYSTEM[code]
+    const reason = own(SYSTEM, code)
     if (reason !== undefined) return reason
     if (/^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code)) return 'tls'
   }
   const { message } = error
-  const reply = REPLIES[firstWord(message)]
+  const reply = own(REPLIES, firstWord(message))
   if (reply !== undefined) return reply
   for (const [pattern, reason] of MESSAGES) if (pattern.test(message)) return reason
   // Redis 6.2 wraps what fails inside a script: "ERR Error running script (call to f_…): @user_script: 3: -OOM command …",
   // and where the script caught it "@user_script: 3: -OOM command …".
   const wrapped = /^(?:ERR Error running script|@user_script).*?[ :]-([A-Z]{3,12}) /s.exec(message)
-  if (wrapped?.[1] !== undefined) return REPLIES[wrapped[1]]
+  if (wrapped?.[1] !== undefined) return own(REPLIES, wrapped[1])
   if (error instanceof AggregateError) {
     for (const inner of error.errors) {
       const reason = classify(inner)
@@ -104,6 +111,11 @@ export function withoutCommand(error: unknown): unknown {
 /** Whether Redis does not know the script (it was restarted, or another server answers): the source must be sent. */
 export function isNoScript(error: unknown): boolean {
   return error instanceof Error && firstWord(error.message) === 'NOSCRIPT'
+}
+
+/** Any text may be looked up, `constructor` too. */
+function own(table: Readonly<Record<string, DownReason>>, name: string): DownReason | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined
 }
 
 function firstWord(message: string): string {

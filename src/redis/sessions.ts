@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import type { Sent, Settle } from '../lanes.js'
-import type { Client, Connection } from './connect.js'
+import { type Client, type Connection, corked } from './connect.js'
 import { isNoScript } from './failures.js'
 import { isMarker, markerKey, startsWithPattern } from './keys.js'
 import { DELETE_IF, DESTROY, GUARD, SAVE, type Script } from './scripts.js'
@@ -131,10 +131,18 @@ export class SessionCommands {
     lifetime: () => this.#connection.client.del(this.#prefix + PROBE),
   }
 
-  /** Whether the store's scripts may run here; loads the one that matters. Writes nothing. */
-  async checkScripts(): Promise<void> {
-    const command = this.save({ sid: PROBE, value: '', ttl: 1, guard: { kind: GUARD.present } })
-    await command(performance.now() + 60_000)
+  /** Whether the store's scripts, and the commands that no probe tries, may run here. Writes nothing. */
+  async checkRights(): Promise<void> {
+    const { client, isCluster } = this.#connection
+    const script = this.save({ sid: PROBE, value: '', ttl: 1, guard: { kind: GUARD.present } })
+    const key = this.#prefix + PROBE
+    await Promise.all([
+      script(performance.now() + 60_000),
+      isCluster || client.mget(key),
+      client.pexpire(key, 1),
+      client.pttl(key),
+      client.time(),
+    ])
   }
 
   /**
@@ -221,17 +229,6 @@ function deliver<Reply>(reply: Promise<Reply>, index: number, settle: Settle<Rep
     (value) => settle(index, undefined, value),
     (error: unknown) => settle(index, error),
   )
-}
-
-/** Several commands in one write to the socket: the write is what costs. ioredis writes each command by itself. */
-function corked(client: Client, several: boolean, send: () => void): void {
-  const stream = several ? (client as { stream?: { cork?(): void; uncork?(): void } }).stream : undefined
-  stream?.cork?.()
-  try {
-    send()
-  } finally {
-    stream?.uncork?.()
-  }
 }
 
 function text(reply: unknown): string {

@@ -12,7 +12,8 @@ export const V8_TAG = 0xff
 export const v8: Serializer = Object.freeze({
   binary: true,
   stringify: (session: StoredSession): Buffer => serialize(plain(session)),
-  parse: (value: Buffer): unknown => deserialize(value),
+  // Typed arrays become views of what they are read from: a copy, so that no two readers share it.
+  parse: (value: Buffer): unknown => deserialize(new Uint8Array(value)),
 })
 
 /** Sessions and cookies are class instances; what they hold is what JSON would see of them at the top level. */
