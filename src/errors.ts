@@ -11,7 +11,7 @@ import type { Operation } from './policy.js'
  * - `circuit-open`: not tried, because the lane's breaker is open; `cause` says what opened it
  * - `read-only`, `out-of-memory`, `loading`, `misconf`, `no-replicas`, `master-down`, `cluster-down`, `busy`,
  *   `max-clients`: Redis answered with that error
- * - `auth`: NOAUTH, WRONGPASS or NOPERM
+ * - `auth`: NOAUTH, WRONGPASS, NOPERM, or DENIED by protected mode
  * - `tls`: the TLS handshake failed
  * - `overloaded`: the store's own bound on operations in flight was reached
  * - `queue-full`: the queue that the policy would have used is full
@@ -121,6 +121,10 @@ export class SessionConflictError extends SessionStoreError {
 /** The store was closed: it takes no more operations. */
 export class StoreClosedError extends SessionStoreError {
   declare readonly code: 'ESTORECLOSED'
+  /** 503 Service Unavailable: another process of the application may take the request. */
+  readonly status = 503
+  /** The same as `status`. */
+  readonly statusCode = 503
 
   constructor(operation?: Operation) {
     super('ESTORECLOSED', 'The session store was closed', operation)

@@ -7,7 +7,7 @@
 import CircuitBreaker from 'opossum'
 import { type DownReason, RedisFailure } from './errors.js'
 import type { BreakerOptions } from './options.js'
-import { classify, toFailure, withoutCommand } from './redis/failures.js'
+import { classify, isReply, toFailure, withoutCommand } from './redis/failures.js'
 
 /** `read`: GET; `save`: needs memory on a master; `lifetime`: needs a master, but no memory: EXPIRE, DEL. */
 export type LaneName = 'read' | 'save' | 'lifetime'
@@ -172,7 +172,10 @@ export class Lane<Request, Reply> {
         try {
           await this.#bounded(this.#options.probe)
         } catch (error) {
-          const failure = toFailure(error, classify(error) ?? 'not-connected')
+          const reason = classify(error)
+          // Redis answered, be it that it knows no such command: that is no outage.
+          if (reason === undefined && isReply(error)) return
+          const failure = toFailure(error, reason ?? 'not-connected')
           // Before opossum opens the breaker: whoever hears of that asks for the reason.
           this.#note(failure)
           throw failure

@@ -96,7 +96,7 @@ export class Operations {
     try {
       session = await this.#on.codec.decode(sid, raw)
     } catch (error) {
-      await this.#unreadable(sid, raw, error)
+      await this.#unreadable(sid, raw, error, sentAt + options.timeout)
       return null
     }
     this.#keep(sid, raw, session, sentAt)
@@ -301,7 +301,7 @@ export class Operations {
     )
   }
 
-  async #unreadable(sid: string, raw: Raw, error: unknown): Promise<void> {
+  async #unreadable(sid: string, raw: Raw, error: unknown, deadline: number): Promise<void> {
     const { options, commands, lanes, cache } = this.#on
     cache?.delete(sid)
     try {
@@ -311,7 +311,7 @@ export class Operations {
       // The handler's own trouble.
     }
     try {
-      await lanes.lifetime.run(commands.deleteIf(sid, raw), performance.now() + options.timeout)
+      await lanes.lifetime.run(commands.deleteIf(sid, raw), deadline)
     } catch {
       // Redis went away in between; the next load finds the value unreadable again.
     }

@@ -28,7 +28,7 @@ export class Walks {
   async ids(): Promise<string[]> {
     const ids = new Set<string>()
     for await (const sids of this.#scan()) for (const sid of sids) ids.add(sid)
-    return [...ids]
+    return [...ids].filter((sid) => !this.#options.isDestroyed(sid))
   }
 
   /** Sessions with their `id`; what cannot be parsed is left out, and left alone. */

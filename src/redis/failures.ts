@@ -15,6 +15,7 @@ const REPLIES: Readonly<Record<string, DownReason>> = {
   NOAUTH: 'auth',
   WRONGPASS: 'auth',
   NOPERM: 'auth',
+  DENIED: 'auth',
 }
 
 /** Codes of the operating system, Node's resolver and ioredis's own connect timeout. */
@@ -111,6 +112,11 @@ export function withoutCommand(error: unknown): unknown {
 /** Whether Redis does not know the script (it was restarted, or another server answers): the source must be sent. */
 export function isNoScript(error: unknown): boolean {
   return error instanceof Error && firstWord(error.message) === 'NOSCRIPT'
+}
+
+/** Whether an error is one that Redis answered with, by the name ioredis gives those. */
+export function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
 }
 
 /** Any text may be looked up, `constructor` too. */

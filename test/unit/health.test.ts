@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { RedisFailure } from '../../src/errors.js'
+import { FallbackCache } from '../../src/fallback-cache.js'
+import { type HealthInput, healthOf } from '../../src/health.js'
+import type { LaneName, LaneState } from '../../src/lanes.js'
+import { WriteQueue } from '../../src/write-queue.js'
+import { FakeClock } from '../support/fake-clock.js'
+
+interface Situation {
+  readonly lanes?: Partial<Record<LaneName, LaneState['state']>>
+  readonly connection?: HealthInput['connection']['state']
+  readonly queue?: WriteQueue
+  readonly cache?: FallbackCache
+  readonly closed?: boolean
+}
+
+function emptyQueue(): WriteQueue {
+  return new WriteQueue({ max: 10, maxBytes: 10_000, maxAge: 1_000 })
+}
+
+function health({ lanes = {}, connection = 'ready', queue = emptyQueue(), cache, closed = false }: Situation = {}) {
+  const lane = (name: LaneName, inFlight: number): unknown => {
+    const state = lanes[name] ?? 'closed'
+    return {
+      inFlight,
+      state: state === 'closed' ? { state } : { state, reason: 'refused' },
+      breaker: { closed: state === 'closed' },
+    }
+  }
+  return healthOf({
+    lanes: { read: lane('read', 1), save: lane('save', 2), lifetime: lane('lifetime', 4) },
+    connection: { state: connection, failure: new RedisFailure('refused', 'connect ECONNREFUSED 10.0.0.1:6379') },
+    cache,
+    queue,
+    replaying: false,
+    revocations: 3,
+    closed,
+  } as unknown as HealthInput)
+}
+
+describe('status', () => {
+  it('is up when all is well', () => {
+    expect(health().status).toBe('up')
+  })
+
+  it.each<[string, Situation]>([
+    ['reads alone do not work', { lanes: { read: 'open' } }],
+    ['saves alone do not work', { lanes: { save: 'open' } }],
+    ['deletes alone do not work', { lanes: { lifetime: 'open' } }],
+    ['writes do not work: a replica', { lanes: { save: 'open', lifetime: 'open' } }],
+    ['a lane is half-open', { lanes: { read: 'half-open' } }],
+    ['the connection is not ready yet', { connection: 'connecting' }],
+    ['the connection was lost and no lane has noticed', { connection: 'lost' }],
+  ])('is degraded when %s', (_, situation) => {
+    expect(health(situation).status).toBe('degraded')
+  })
+
+  it('is degraded while something waits to be written', () => {
+    const saves = emptyQueue()
+    saves.addSave({
+      sid: 'a',
+      base: undefined,
+      attempts: [],
+      payload: '{}',
+      expiresAt: 1,
+      servedUntil: 1,
+      queuedAt: 1,
+    })
+    expect(health({ queue: saves }).status).toBe('degraded')
+    const destroys = emptyQueue()
+    destroys.addDestroy({ sid: 'a', queuedAt: 1 })
+    expect(health({ queue: destroys }).status).toBe('degraded')
+  })
+
+  it.each<[string, Situation]>([
+    ['neither reads nor saves work', { lanes: { read: 'open', save: 'open' } }],
+    ['nothing works', { lanes: { read: 'open', save: 'open', lifetime: 'open' }, connection: 'lost' }],
+    ['reads and saves are only being tried', { lanes: { read: 'half-open', save: 'half-open' } }],
+    ['the store was closed', { closed: true }],
+  ])('is down when %s', (_, situation) => {
+    expect(health(situation).status).toBe('down')
+  })
+})
+
+it('tells the state of each lane and of the connection, with the reason where something is wrong', () => {
+  expect(health().connection).toEqual({ state: 'ready' })
+  const { lanes, connection } = health({ lanes: { save: 'open' }, connection: 'lost' })
+  expect(lanes).toEqual({
+    read: { state: 'closed' },
+    save: { state: 'open', reason: 'refused' },
+    lifetime: { state: 'closed' },
+  })
+  expect(connection).toEqual({ state: 'lost', reason: 'refused' })
+})
+
+it('counts what is kept, what waits and what is under way', () => {
+  const cache = new FallbackCache({ max: 10, maxBytes: 10_000, maxStale: 1_000 }, new FakeClock())
+  cache.put('a', { raw: 'xyz', confirmedAt: 1, expiresAt: undefined })
+  const queue = emptyQueue()
+  queue.addDestroy({ sid: 'a', queuedAt: 1 })
+  expect(health({ cache, queue })).toMatchObject({
+    cache: { sessions: 1, bytes: 8 },
+    queue: { saves: 0, destroys: 1, bytes: 0, replaying: false },
+    revocations: 3,
+    inFlight: 7,
+  })
+  expect(health()).not.toHaveProperty('cache')
+})
+
+it('shows words and numbers only: no address, no session', () => {
+  const queue = emptyQueue()
+  queue.addDestroy({ sid: 'the-secret-sid', queuedAt: 1 })
+  const shown = JSON.stringify(health({ queue, connection: 'lost', lanes: { read: 'open' } }))
+  expect(shown).not.toMatch(/secret|10\.0\.0\.1|6379/)
+})

@@ -1,0 +1,300 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { Sent, Settle } from '../../../src/lanes.js'
+import { DELETE_IF, DESTROY, SAVE } from '../../../src/redis/scripts.js'
+import { SessionCommands, sha1 } from '../../../src/redis/sessions.js'
+import { until } from '../../support/wait.js'
+
+type Call = [name: string, ...args: unknown[]]
+
+interface Setting {
+  readonly prefix?: string
+  readonly binary?: boolean
+  readonly isCluster?: boolean
+  /** What the client answers; undefined means null. */
+  readonly reply?: (...call: Call) => unknown
+  readonly keyPrefix?: string
+}
+
+/** Session commands over a client that notes what it is asked. */
+function setUp({ prefix = 'sess:', binary = false, isCluster = false, reply, keyPrefix }: Setting = {}): {
+  commands: SessionCommands
+  calls: Call[]
+} {
+  const calls: Call[] = []
+  const stream = {
+    cork: () => calls.push(['cork']),
+    uncork: () => calls.push(['uncork']),
+  }
+  const node = (name: string): object =>
+    new Proxy(
+      { stream, isCluster, options: { keyPrefix }, nodes: () => [node('1 '), node('2 ')] },
+      {
+        get: (target: Record<string, unknown>, key: string) =>
+          key in target
+            ? target[key]
+            : (...args: unknown[]) => {
+                calls.push([name + key, ...args])
+                return Promise.resolve().then(() => reply?.(name + key, ...args) ?? null)
+              },
+      },
+    )
+  type Args = ConstructorParameters<typeof SessionCommands>
+  const connection = { client: node(''), isCluster, notAfter: (deadline: number) => `not after ${deadline}` }
+  return {
+    commands: new SessionCommands(connection as unknown as Args[0], { prefix, binary, revokeFor: 600_000 }),
+    calls,
+  }
+}
+
+/** Sends a batch and gathers what each request is told. */
+async function outcomes<Request, Reply>(
+  send: (batch: readonly Sent<Request>[], settle: Settle<Reply>) => void,
+  requests: readonly Request[],
+): Promise<unknown[]> {
+  const told: unknown[] = []
+  let left = requests.length
+  const batch = requests.map((request, index) => ({ request, deadline: 1_000 + index }))
+  send(batch, (index, error, reply) => {
+    told[index] = error ?? reply
+    left--
+  })
+  await until(() => left === 0)
+  return told
+}
+
+const get = (sid: string) => ({ kind: 'get', key: `sess:${sid}` }) as const
+
+describe('reads', () => {
+  it('of one batch are one MGET, and each gets its own', async () => {
+    const { commands, calls } = setUp({ reply: () => ['A', null, 'C'] })
+    expect(await outcomes(commands.sendReads, [get('a'), get('b'), get('c')])).toEqual(['A', null, 'C'])
+    expect(calls.filter(([name]) => !name.includes('cork'))).toEqual([['mget', ['sess:a', 'sess:b', 'sess:c']]])
+  })
+
+  it('are bytes where the serializer is binary', async () => {
+    const { commands, calls } = setUp({ binary: true, reply: () => [Buffer.from('A')] })
+    expect(await outcomes(commands.sendReads, [get('a')])).toEqual([Buffer.from('A')])
+    expect(calls).toEqual([['mgetBuffer', ['sess:a']]])
+  })
+
+  it('with questions for the expiry among them get each its own answer', async () => {
+    const { commands } = setUp({ reply: (name) => (name === 'pttl' ? 5_000 : ['A', 'C']) })
+    const requests = [get('a'), { kind: 'pttl', key: 'sess:b' } as const, get('c')]
+    expect(await outcomes(commands.sendReads, requests)).toEqual(['A', 5_000, 'C'])
+  })
+
+  it('fail together where the MGET fails', async () => {
+    const trouble = new Error('LOADING')
+    const reply = (): never => {
+      throw trouble
+    }
+    expect(await outcomes(setUp({ reply }).commands.sendReads, [get('a'), get('b')])).toEqual([trouble, trouble])
+  })
+
+  it('go one by one on Cluster, where each key has its own node', async () => {
+    const { commands, calls } = setUp({ isCluster: true, reply: (_, key) => `value of ${key}` })
+    expect(await outcomes(commands.sendReads, [get('a'), get('b')])).toEqual(['value of sess:a', 'value of sess:b'])
+    expect(calls.map(([name]) => name).filter((name) => !name.includes('cork'))).toEqual(['get', 'get'])
+  })
+})
+
+describe('writes', () => {
+  it('leave in order, in one write to the socket, and each gets its own answer', async () => {
+    const trouble = new Error('OOM')
+    const { commands, calls } = setUp({
+      reply: (name) => {
+        if (name === 'del') throw trouble
+        return 1
+      },
+    })
+    const requests = [commands.touch('a', 5_000), commands.expireNow('b'), commands.touch('c', 6_000)]
+    expect(await outcomes(commands.sendWrites, requests)).toEqual([1, trouble, 1])
+    expect(calls).toEqual([
+      ['cork'],
+      ['pexpire', 'sess:a', 5_000],
+      ['del', 'sess:b'],
+      ['pexpire', 'sess:c', 6_000],
+      ['uncork'],
+    ])
+  })
+
+  it('are told when their callers give up', async () => {
+    const { commands } = setUp()
+    const seen: number[] = []
+    const note = async (deadline: number): Promise<void> => {
+      seen.push(deadline)
+    }
+    await outcomes(commands.sendWrites, [note, note])
+    expect(seen).toEqual([1_000, 1_001])
+  })
+})
+
+describe('a save', () => {
+  const save = { sid: 'a', value: '{}', ttl: 60_000, guard: { kind: 'none' } } as const
+
+  it('is the script with session and marker, value, ttl, not-after and guard', async () => {
+    const { commands, calls } = setUp({ reply: () => 'saved' })
+    expect(await commands.save(save)(1_234)).toEqual({ result: 'saved' })
+    expect(calls).toEqual([
+      ['evalsha', SAVE.sha, 2, 'sess:a', '{sess:a}:revoked', '{}', '60000', 'not after 1234', 'none'],
+    ])
+  })
+
+  it('without end has no ttl, and digests follow their guard', async () => {
+    const { commands, calls } = setUp({ reply: () => 'saved' })
+    await commands.save({ ...save, ttl: undefined, guard: { kind: 'digest', digests: ['absent', 'abc'] } })(1)
+    expect(calls[0]?.slice(5)).toEqual(['{}', '', 'not after 1', 'digest', 'absent', 'abc'])
+  })
+
+  it.each(['saved', 'revoked', 'late', 'gone'])("hands over '%s', also where replies are bytes", async (word) => {
+    expect(await setUp({ reply: () => word }).commands.save(save)(1)).toEqual({ result: word })
+    const binary = setUp({ binary: true, reply: () => Buffer.from(word) })
+    expect(await binary.commands.save(save)(1)).toEqual({ result: word })
+  })
+
+  it('in conflict hands over what is stored', async () => {
+    const text = setUp({ reply: () => ['conflict', '{"n":1}'] })
+    expect(await text.commands.save(save)(1)).toEqual({ result: 'conflict', stored: '{"n":1}' })
+    const bytes = setUp({ binary: true, reply: () => [Buffer.from('conflict'), Buffer.from([255])] })
+    expect(await bytes.commands.save(save)(1)).toEqual({ result: 'conflict', stored: Buffer.from([255]) })
+  })
+
+  it.each([false, true])(
+    'to a Redis that does not know the script is sent with its source (bytes: %s)',
+    async (binary) => {
+      const { commands, calls } = setUp({
+        binary,
+        reply: (name) => {
+          if (name.startsWith('evalsha')) throw new Error('NOSCRIPT No matching script. Please use EVAL.')
+          return 'saved'
+        },
+      })
+      expect(await commands.save(save)(1)).toEqual({ result: 'saved' })
+      expect(calls.map(([name, script]) => [name, script])).toEqual([
+        [binary ? 'evalshaBuffer' : 'evalsha', SAVE.sha],
+        [binary ? 'evalBuffer' : 'eval', SAVE.source],
+      ])
+      expect(calls[1]?.slice(2)).toEqual(calls[0]?.slice(2))
+    },
+  )
+
+  it('that fails otherwise is not sent again', async () => {
+    const trouble = new Error('OOM command not allowed')
+    const { commands, calls } = setUp({
+      reply: () => {
+        throw trouble
+      },
+    })
+    await expect(commands.save(save)(1)).rejects.toBe(trouble)
+    expect(calls).toHaveLength(1)
+  })
+})
+
+describe('deletes', () => {
+  it('by a visitor leave a marker for revokeFor', async () => {
+    const { commands, calls } = setUp({ prefix: '{app}:' })
+    await commands.destroy('a')(1)
+    expect(calls).toEqual([['evalsha', DESTROY.sha, 2, '{app}:a', '{app}:revoked:{app}:a', '600000']])
+  })
+
+  it('of a bad value compare it first', async () => {
+    const { commands, calls } = setUp()
+    await commands.deleteIf('a', '{"bad')(1)
+    expect(calls).toEqual([['evalsha', DELETE_IF.sha, 1, 'sess:a', sha1('{"bad')]])
+  })
+})
+
+describe('on Cluster', () => {
+  it('a key with a brace and no hash tag is refused before anything is sent', () => {
+    const { commands, calls } = setUp({ isCluster: true, prefix: 'a{b:' })
+    expect(() => commands.key('x')).toThrow(RangeError)
+    expect(() => commands.destroy('x')).toThrow(RangeError)
+    expect(() => commands.touch('x', 1)).toThrow(RangeError)
+    expect(() => commands.save({ sid: 'x', value: '', ttl: 1, guard: { kind: 'none' } })).toThrow(RangeError)
+    expect(calls).toEqual([])
+  })
+
+  it('walks over every master, and reads and deletes key by key', async () => {
+    const { commands, calls } = setUp({
+      isCluster: true,
+      reply: (name) => (name.endsWith('scan') ? ['0', [`sess:of ${name[0]}`]] : 'value'),
+    })
+    const found: string[] = []
+    for await (const sids of commands.scan(10, (reply) => reply)) found.push(...sids)
+    expect(found).toEqual(['of 1', 'of 2'])
+    expect(await commands.values(['a', 'b'])).toEqual(['value', 'value'])
+    await commands.delete(['a', 'b'])
+    expect(calls.slice(2)).toEqual([
+      ['get', 'sess:a'],
+      ['get', 'sess:b'],
+      ['del', 'sess:a'],
+      ['del', 'sess:b'],
+    ])
+  })
+})
+
+describe('a walk', () => {
+  async function walk(setting: Setting): Promise<{ found: string[][]; calls: Call[] }> {
+    const { commands, calls } = setUp(setting)
+    const found: string[][] = []
+    for await (const sids of commands.scan(10, (reply) => reply)) found.push(sids)
+    return { found, calls }
+  }
+
+  it('follows the cursor to its end, and cuts the prefix off', async () => {
+    const pages: Record<string, unknown> = { '0': ['7', ['sess:a', 'sess:b']], '7': ['0', ['sess:c']] }
+    const { found, calls } = await walk({ reply: (_, cursor) => pages[cursor as string] })
+    expect(found).toEqual([['a', 'b'], ['c']])
+    expect(calls).toEqual([
+      ['scan', '0', 'MATCH', 'sess:*', 'COUNT', 10],
+      ['scan', '7', 'MATCH', 'sess:*', 'COUNT', 10],
+    ])
+  })
+
+  it('goes on after a round trip that found nothing', async () => {
+    const pages: Record<string, unknown> = { '0': ['7', []], '7': ['0', ['sess:c']] }
+    expect((await walk({ reply: (_, cursor) => pages[cursor as string] })).found.flat()).toEqual(['c'])
+  })
+
+  it('leaves markers out', async () => {
+    const keys = ['{app}:a', '{app}:revoked:{app}:a', '{app}:revoked:{app}:b', '{app}:b']
+    expect((await walk({ prefix: '{app}:', reply: () => ['0', keys] })).found).toEqual([['a', 'b']])
+    expect((await walk({ prefix: '', reply: () => ['0', ['a', '{a}:revoked', '{b}:revoked']] })).found).toEqual([['a']])
+  })
+
+  it('escapes the prefix: MATCH takes a glob', async () => {
+    const { calls } = await walk({ prefix: 'a*[b]?:', reply: () => ['0', ['a*[b]?:x']] })
+    expect(calls[0]).toEqual(['scan', '0', 'MATCH', 'a\\*\\[b\\]\\?:*', 'COUNT', 10])
+  })
+
+  it("adds a client's keyPrefix, which ioredis does not apply to SCAN", async () => {
+    const { found, calls } = await walk({ keyPrefix: 'client:', reply: () => ['0', ['client:sess:a']] })
+    expect(calls[0]?.[3]).toBe('client:sess:*')
+    expect(found).toEqual([['a']])
+  })
+})
+
+describe('scripts', () => {
+  it.each(Object.entries({ SAVE, DESTROY, DELETE_IF }))(
+    '%s is called by the SHA-1 of its source',
+    (_, { sha, source }) => {
+      expect(sha).toBe(createHash('sha1').update(source).digest('hex'))
+    },
+  )
+
+  it('probes have no side effect: a GET, a SET that only replaces and a DEL, of a key that is never there', async () => {
+    const { commands, calls } = setUp()
+    for (const probe of Object.values(commands.probes)) await probe()
+    expect(calls).toEqual([
+      ['get', 'sess:session-store-probe'],
+      ['set', 'sess:session-store-probe', '', 'XX'],
+      ['del', 'sess:session-store-probe'],
+    ])
+  })
+})
+
+it('sha1 is that of the bytes that Redis stores', () => {
+  expect(sha1('Ωß🙂')).toBe(sha1(Buffer.from('Ωß🙂')))
+  expect(sha1('')).toBe('da39a3ee5e6b4b0d3255bfef95601890afd80709')
+})

@@ -1,0 +1,650 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Codec } from '../../src/codec.js'
+import { RedisFailure } from '../../src/errors.js'
+import { type Raw, type SaveCommand, type SaveReply, sha1 } from '../../src/redis/sessions.js'
+import { Replay, type ReplayOptions } from '../../src/replay.js'
+import { resolveOptions } from '../../src/resolve-options.js'
+import type { OutcomeRecord } from '../../src/telemetry.js'
+import { type NewSave, WriteQueue } from '../../src/write-queue.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { until } from '../support/wait.js'
+
+const DOWN = new RedisFailure('busy', 'BUSY Redis is busy running a script.')
+
+/** Redis as the replay sees it: keeps values, and compares as the SAVE script does. */
+class FakeRedis {
+  readonly stored = new Map<string, Raw>()
+  readonly revoked = new Set<string>()
+  /** What reached it, in order: `destroy a`, `save b`. */
+  readonly log: string[] = []
+  readonly ttls = new Map<string, number | undefined>()
+  underWay = 0
+  mostUnderWay = 0
+  /** Runs before each command is carried out: may wait, throw, or change something. */
+  before: (command: string, sid: string) => unknown = () => {}
+  /** Runs after each command was carried out, before its reply leaves. */
+  after: (command: string, sid: string) => unknown = () => {}
+
+  readonly saves = { run: (command: SaveCommand) => this.#command('save', command.sid, () => this.#save(command)) }
+  readonly commands = { destroy: (sid: string) => sid }
+  readonly lifetime = { run: (sid: string) => this.#command('destroy', sid, () => this.#destroy(sid)) }
+
+  async #command<T>(name: string, sid: string, run: () => T): Promise<T> {
+    this.mostUnderWay = Math.max(this.mostUnderWay, ++this.underWay)
+    try {
+      this.log.push(`${name} ${sid}`)
+      await this.before(name, sid)
+      const reply = run()
+      await this.after(name, sid)
+      return reply
+    } finally {
+      this.underWay--
+    }
+  }
+
+  #save({ sid, value, ttl, guard }: SaveCommand): SaveReply {
+    if (this.revoked.has(sid)) return { result: 'revoked' }
+    const stored = this.stored.get(sid)
+    const digest = stored === undefined ? 'absent' : sha1(stored)
+    if (guard.kind !== 'digest') throw new Error('a replay compares with what is stored')
+    if (!guard.digests.includes(digest))
+      return stored === undefined ? { result: 'gone' } : { result: 'conflict', stored }
+    this.stored.set(sid, value)
+    this.ttls.set(sid, ttl)
+    return { result: 'saved' }
+  }
+
+  #destroy(sid: string): number {
+    this.revoked.add(sid)
+    return this.stored.delete(sid) ? 1 : 0
+  }
+}
+
+let redis: FakeRedis
+let queue: WriteQueue
+let clock: FakeClock
+let records: OutcomeRecord[]
+let written: [sid: string, payload: Raw, ttl: number | undefined][]
+let replay: Replay
+/** Runs when a stored value is read for comparison: may wait. */
+let whileComparing: () => unknown
+
+beforeEach(() => {
+  redis = new FakeRedis()
+  clock = new FakeClock()
+  queue = new WriteQueue({ max: 1_000, maxBytes: 1_000_000, maxAge: 600_000 })
+  records = []
+  written = []
+  whileComparing = () => {}
+  const serializer = {
+    stringify: (session: object) => JSON.stringify(session),
+    parse: async (value: string) => {
+      await whileComparing()
+      return JSON.parse(value)
+    },
+  }
+  replay = new Replay({
+    queue,
+    commands: redis.commands as unknown as ReplayOptions['commands'],
+    saves: redis.saves as unknown as ReplayOptions['saves'],
+    lifetime: redis.lifetime as unknown as ReplayOptions['lifetime'],
+    codec: new Codec(resolveOptions({ serializer }), clock),
+    timeout: 250,
+    clock,
+    onWritten: (sid, payload, _, ttl) => written.push([sid, payload, ttl]),
+    publish: (record) => records.push(record),
+  })
+})
+
+afterEach(async () => {
+  redis.before = () => {
+    throw DOWN
+  }
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+  await replay.finish(performance.now())
+})
+
+function text(data: object, cookie: object = {}): string {
+  return JSON.stringify({ cookie, ...data })
+}
+
+function addSave(sid: string, more: Partial<NewSave> = {}): void {
+  const now = clock.monotonic()
+  const save: NewSave = {
+    sid,
+    base: undefined,
+    attempts: [],
+    payload: text({ saved: sid }),
+    expiresAt: now + 60_000,
+    servedUntil: now + 600_000,
+    queuedAt: performance.now(),
+    ...more,
+  }
+  expect(queue.addSave(save)).toBe(true)
+}
+
+function addDestroy(sid: string): void {
+  queue.addDestroy({ sid, queuedAt: performance.now() })
+}
+
+/** Starts the replay and waits until it has stopped. */
+async function run(): Promise<void> {
+  replay.kick()
+  await until(() => !replay.active, { what: 'the replay to stop' })
+}
+
+function types(): string[] {
+  return records.map(
+    ({ type, ...rest }) => `${type} ${'reason' in rest ? rest.reason : 'operation' in rest ? rest.operation : ''}`,
+  )
+}
+
+describe('order', () => {
+  it('deletes come first, in the order they were made, then saves', async () => {
+    addSave('a')
+    addSave('b')
+    addDestroy('x')
+    addDestroy('y')
+    await run()
+    expect(redis.log).toEqual(['destroy x', 'destroy y', 'save a', 'save b'])
+    expect([queue.saves.size, queue.destroys.size]).toEqual([0, 0])
+  })
+
+  it('no save leaves before every delete is confirmed', async () => {
+    addSave('a')
+    addDestroy('x')
+    addDestroy('y')
+    redis.before = (_, sid) => {
+      if (sid === 'y') throw DOWN
+    }
+    await run()
+    expect(redis.log).toEqual(['destroy x', 'destroy y'])
+    expect([...queue.destroys.keys()]).toEqual(['y'])
+    expect(queue.saves.size).toBe(1)
+  })
+
+  it('a bounded number is under way at once', async () => {
+    for (let n = 0; n < 200; n++) addSave(`session ${n}`)
+    redis.before = () => nextTurn()
+    await run()
+    expect(redis.stored.size).toBe(200)
+    expect(redis.mostUnderWay).toBeLessThanOrEqual(32)
+  })
+
+  it('when Redis fails no more are begun', async () => {
+    for (let n = 0; n < 200; n++) addSave(`session ${n}`)
+    redis.before = async () => {
+      await nextTurn()
+      throw DOWN
+    }
+    await run()
+    expect(redis.log.length).toBeLessThanOrEqual(32)
+    expect(queue.saves.size).toBe(200)
+    expect(records).toEqual([])
+  })
+
+  it('nothing to send is nothing to do', async () => {
+    replay.kick()
+    expect(replay.active).toBe(false)
+    expect(redis.log).toEqual([])
+  })
+})
+
+describe('a queued delete', () => {
+  it('is carried out and told', async () => {
+    redis.stored.set('x', text({}))
+    addDestroy('x')
+    await run()
+    expect(redis.stored.has('x')).toBe(false)
+    expect(records).toEqual([{ type: 'replayed', operation: 'destroy', waited: expect.any(Number) }])
+    expect((records[0] as { waited: number }).waited).toBeGreaterThanOrEqual(0)
+  })
+
+  it('that was confirmed meanwhile by another destroy is not told again', async () => {
+    addDestroy('x')
+    redis.after = () => queue.removeDestroy('x')
+    await run()
+    expect(records).toEqual([])
+  })
+
+  it('that the store itself cannot send is given up, and told', async () => {
+    addDestroy('x')
+    redis.before = () => {
+      throw new RangeError('no hash tag')
+    }
+    await run()
+    expect(records).toEqual([{ type: 'dropped', operation: 'destroy', reason: 'error' }])
+    expect(queue.destroys.size).toBe(0)
+  })
+})
+
+describe('a queued save', () => {
+  it('of a new session is written with what is left of its life, and told', async () => {
+    addSave('a', { payload: text({ n: 1 }), expiresAt: clock.monotonic() + 60_000 })
+    clock.advance(15_000)
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 1 }))
+    expect(redis.ttls.get('a')).toBe(45_000)
+    expect(written).toEqual([['a', text({ n: 1 }), 45_000]])
+    expect(records).toEqual([{ type: 'replayed', operation: 'set', waited: expect.any(Number) }])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('of a session without end is written without', async () => {
+    addSave('a', { expiresAt: Number.POSITIVE_INFINITY })
+    await run()
+    expect(redis.ttls).toEqual(new Map([['a', undefined]]))
+    expect(written[0]?.[2]).toBeUndefined()
+  })
+
+  it('replaces what it was made from', async () => {
+    redis.stored.set('a', text({ n: 0 }))
+    addSave('a', { base: text({ n: 0 }), payload: text({ n: 1 }) })
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 1 }))
+  })
+
+  it('replaces binary values, too', async () => {
+    redis.stored.set('a', Buffer.from([255, 1]))
+    addSave('a', { base: Buffer.from([255, 1]), payload: Buffer.from([255, 2]) })
+    await run()
+    expect(redis.stored.get('a')).toEqual(Buffer.from([255, 2]))
+  })
+
+  it('never replaces what somebody else wrote meanwhile: a conflict, and told', async () => {
+    redis.stored.set('a', text({ n: 'theirs' }))
+    addSave('a', { base: text({ n: 0 }), payload: text({ n: 1 }) })
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 'theirs' }))
+    expect(records).toEqual([{ type: 'conflict', operation: 'set', queued: true }])
+    expect(written).toEqual([])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('of a new session never replaces one that is there: a conflict', async () => {
+    redis.stored.set('a', text({ n: 'theirs' }))
+    addSave('a', { base: undefined })
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 'theirs' }))
+    expect(types()).toEqual(['conflict set'])
+  })
+
+  it('replaces earlier writes of its own that were applied although they failed', async () => {
+    redis.stored.set('a', text({ n: 1 }))
+    addSave('a', { base: text({ n: 0 }), attempts: [sha1(text({ n: 1 }))], payload: text({ n: 2 }) })
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 2 }))
+    expect(types()).toEqual(['replayed set'])
+  })
+
+  it('replaces what a replay before it wrote without hearing of it', async () => {
+    addSave('a', { payload: text({ n: 1 }) })
+    redis.after = () => {
+      throw new RedisFailure('timeout', 'no answer within the timeout')
+    }
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 1 }))
+    expect(records).toEqual([])
+    addSave('a', { payload: text({ n: 2 }) })
+    redis.after = () => {}
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 2 }))
+    expect(types()).toEqual(['replayed set'])
+  })
+
+  it('that has run out is given up unsent, and told', async () => {
+    addSave('a', { expiresAt: clock.monotonic() + 1_000 })
+    clock.advance(1_000)
+    await run()
+    expect(redis.log).toEqual([])
+    expect(records).toEqual([{ type: 'dropped', operation: 'set', reason: 'expired' }])
+    expect(queue.saves.size).toBe(0)
+  })
+
+  it('does not mind the wall clock', async () => {
+    addSave('a', { expiresAt: clock.monotonic() + 60_000 })
+    clock.setWall(clock.wall() + 365 * 86_400_000)
+    await run()
+    expect(redis.ttls.get('a')).toBe(60_000)
+  })
+
+  it('of a session destroyed elsewhere is refused, and told', async () => {
+    redis.revoked.add('a')
+    addSave('a')
+    await run()
+    expect(redis.stored.has('a')).toBe(false)
+    expect(records).toEqual([{ type: 'revoked', operation: 'set', queued: true }])
+    expect(queue.saves.size).toBe(0)
+  })
+
+  it('of a session that was deleted meanwhile does not create it again, and is told', async () => {
+    addSave('a', { base: text({ n: 0 }) })
+    await run()
+    expect(redis.stored.has('a')).toBe(false)
+    expect(records).toEqual([{ type: 'dropped', operation: 'set', reason: 'gone' }])
+    expect(queue.saves.size).toBe(0)
+  })
+
+  it('that the store itself cannot send is given up, and told', async () => {
+    addSave('a')
+    redis.before = () => {
+      throw new TypeError('a bug')
+    }
+    await run()
+    expect(records).toEqual([{ type: 'dropped', operation: 'set', reason: 'error' }])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('no record shows whose it is', async () => {
+    for (const sid of ['secret-1', 'secret-2']) addSave(sid, { payload: text({ card: '4111' }) })
+    redis.stored.set('secret-2', text({}))
+    addDestroy('secret-3')
+    await run()
+    expect(records).toHaveLength(3)
+    expect(JSON.stringify(records)).not.toMatch(/secret|4111/)
+  })
+})
+
+describe('when only the cookie changed meanwhile', () => {
+  const base = text({ n: 0 }, { expires: '2030-01-01T00:00:00.000Z' })
+  const touched = text({ n: 0 }, { expires: '2030-01-02T00:00:00.000Z' })
+
+  it('it is no conflict: the save is written over the touched value', async () => {
+    redis.stored.set('a', touched)
+    addSave('a', { base, payload: text({ n: 1 }) })
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 1 }))
+    expect(types()).toEqual(['replayed set'])
+    expect(queue.bytes).toBe(0)
+  })
+
+  it('time and again, the save gives up at last rather than go on for ever', async () => {
+    let n = 0
+    redis.before = () => redis.stored.set('a', text({ n: 0 }, { touched: ++n }))
+    addSave('a', { base, payload: text({ n: 1 }) })
+    await run()
+    expect(types()).toEqual(['conflict set'])
+    expect(redis.log.length).toBeGreaterThan(1)
+    expect(redis.log.length).toBeLessThan(10)
+  })
+
+  it('a value that cannot be read is another one: a conflict', async () => {
+    redis.stored.set('a', '{"broken')
+    addSave('a', { base, payload: text({ n: 1 }) })
+    await run()
+    expect(redis.stored.get('a')).toBe('{"broken')
+    expect(types()).toEqual(['conflict set'])
+  })
+})
+
+describe('what happens while a save is on its way', () => {
+  it('a newer state of the session is written after it, over it', async () => {
+    addSave('a', { payload: text({ n: 1 }) })
+    let first = true
+    redis.before = () => {
+      if (first) addSave('a', { payload: text({ n: 2 }) })
+      first = false
+    }
+    await run()
+    expect(redis.log).toEqual(['save a', 'save a'])
+    expect(redis.stored.get('a')).toBe(text({ n: 2 }))
+    expect(written.map(([, payload]) => payload)).toEqual([text({ n: 2 })])
+    expect(types()).toEqual(['replayed set'])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('a logout wins: nothing is remembered of the save', async () => {
+    addSave('a')
+    redis.after = () => queue.removeSave('a')
+    await run()
+    expect(written).toEqual([])
+    expect(records).toEqual([])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('a logout wins over a save that failed by itself', async () => {
+    addSave('a')
+    redis.before = () => {
+      queue.removeSave('a')
+      throw new TypeError('a bug')
+    }
+    await run()
+    expect(records).toEqual([])
+  })
+
+  it.each([
+    ['the same but for the cookie', text({ n: 0 }, { touched: true })],
+    ['another', text({ n: 'theirs' })],
+  ])(
+    'a logout during the comparison wins, and the login after it waits untouched: the stored value is %s',
+    async (_, stored) => {
+      redis.stored.set('a', stored)
+      addSave('a', { base: text({ n: 0 }) })
+      whileComparing = () => {
+        whileComparing = () => {}
+        queue.removeSave('a')
+        addSave('a', { base: text({ n: 'new' }), payload: text({ n: 'newer' }) })
+      }
+      replay.kick()
+      await until(() => !replay.active)
+      expect(queue.saves.get('a')?.payload).toBe(text({ n: 'newer' }))
+      expect(records).toEqual([])
+      expect(queue.bytes).toBe(2 * ('a'.length + text({ n: 'new' }).length + text({ n: 'newer' }).length))
+    },
+  )
+
+  it('what is queued then is sent, too, once replay is told of it', async () => {
+    addSave('a')
+    let first = true
+    redis.before = () => {
+      if (first) {
+        addSave('b')
+        addDestroy('x')
+        replay.kick()
+      }
+      first = false
+    }
+    await run()
+    expect(redis.log).toEqual(['save a', 'destroy x', 'save b'])
+    expect(queue.saves.size).toBe(0)
+  })
+
+  it('it is active, and not when it has stopped', async () => {
+    addSave('a')
+    expect(replay.active).toBe(false)
+    replay.kick()
+    expect(replay.active).toBe(true)
+    await until(() => !replay.active)
+  })
+})
+
+describe('when Redis fails', () => {
+  it('what is not written waits on, unchanged and untold', async () => {
+    addSave('a', { base: text({ n: 0 }) })
+    addDestroy('x')
+    redis.before = () => {
+      throw DOWN
+    }
+    await run()
+    expect([...queue.saves.keys(), ...queue.destroys.keys()]).toEqual(['a', 'x'])
+    expect(records).toEqual([])
+  })
+
+  it('it is tried again by itself, and then written', async () => {
+    addSave('a')
+    let failures = 0
+    redis.before = () => {
+      if (++failures <= 2) throw DOWN
+    }
+    replay.kick()
+    await until(() => redis.stored.has('a'))
+    await until(() => queue.saves.size === 0)
+    expect(types()).toEqual(['replayed set'])
+  })
+
+  it('a save that came too late for Redis is tried again, too', async () => {
+    addSave('a')
+    const { run: save } = redis.saves
+    let late = true
+    redis.saves.run = (command) => {
+      if (!late) return save(command)
+      late = false
+      return Promise.resolve({ result: 'late' })
+    }
+    replay.kick()
+    await until(() => redis.stored.has('a'))
+    expect(types()).not.toContain('dropped expired')
+  })
+
+  it('tries come less and less often, at last every few seconds', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    addSave('a')
+    let elapsed = 0
+    const tries: number[] = []
+    redis.before = () => {
+      tries.push(elapsed)
+      throw DOWN
+    }
+    replay.kick()
+    for (; elapsed < 30_000; elapsed += 50) {
+      await nextTurn()
+      vi.advanceTimersByTime(50)
+    }
+    const gaps = tries.slice(1).map((at, n) => at - (tries[n] as number))
+    expect(gaps[0]).toBeLessThanOrEqual(200)
+    expect(gaps).toEqual([...gaps].sort((a, b) => a - b))
+    expect(gaps.at(-1)).toBeGreaterThanOrEqual(4_900)
+    expect(gaps.at(-1)).toBeLessThanOrEqual(5_100)
+  })
+
+  it('a success makes the next tries quick again', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(1)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    addSave('a')
+    redis.before = () => {
+      throw DOWN
+    }
+    const pass = async (ms: number): Promise<void> => {
+      for (let at = 0; at < ms; at += 50) {
+        await nextTurn()
+        vi.advanceTimersByTime(50)
+      }
+    }
+    replay.kick()
+    await pass(5_000)
+    redis.before = () => {}
+    replay.kick()
+    await pass(50)
+    expect(queue.saves.size).toBe(0)
+    addSave('b')
+    redis.before = () => {
+      throw DOWN
+    }
+    redis.log.length = 0
+    replay.kick()
+    await pass(400)
+    expect(redis.log.length).toBeGreaterThanOrEqual(2)
+  })
+
+  it('a kick does not wait for the next try', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    addSave('a')
+    redis.before = () => {
+      throw DOWN
+    }
+    await run()
+    redis.before = () => {}
+    await run()
+    expect(redis.stored.has('a')).toBe(true)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('finish', () => {
+  it('sends what waits', async () => {
+    addSave('a')
+    addDestroy('x')
+    expect(await replay.finish(performance.now() + 5_000)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
+    expect(redis.log).toEqual(['destroy x', 'save a'])
+    expect(types().sort()).toEqual(['replayed destroy', 'replayed set'])
+  })
+
+  it('goes on trying until the deadline', async () => {
+    addSave('a')
+    let failures = 0
+    redis.before = () => {
+      if (++failures <= 3) throw DOWN
+    }
+    expect(await replay.finish(performance.now() + 10_000)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
+    expect(redis.stored.has('a')).toBe(true)
+  })
+
+  it('with nothing to send ends at once', async () => {
+    expect(await replay.finish(performance.now() + 60_000)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
+  })
+
+  it('at the deadline gives up what is left, counts it, and reports each exactly once', async () => {
+    for (let n = 0; n < 50; n++) addSave(`session ${n}`)
+    for (let n = 0; n < 40; n++) addDestroy(`destroyed ${n}`)
+    redis.before = () => {
+      throw DOWN
+    }
+    expect(await replay.finish(performance.now() + 60)).toEqual({ droppedSaves: 50, droppedDestroys: 40 })
+    await until(() => !replay.active)
+    const of = (operation: string): OutcomeRecord[] =>
+      records.filter((record) => 'operation' in record && record.operation === operation)
+    expect(of('set')).toEqual(
+      Array.from({ length: 50 }, () => ({ type: 'dropped', operation: 'set', reason: 'shutdown' })),
+    )
+    expect(of('destroy')).toEqual(
+      Array.from({ length: 40 }, () => ({ type: 'dropped', operation: 'destroy', reason: 'shutdown' })),
+    )
+    expect([queue.saves.size, queue.destroys.size, queue.bytes]).toEqual([0, 0, 0])
+  })
+
+  it.each([
+    ['deletes', addDestroy],
+    ['saves', addSave],
+  ])('what was on its way then is not reported again, and no more %s are sent', async (_, add) => {
+    for (let n = 0; n < 100; n++) add(`session ${n}`)
+    let answer!: () => void
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    redis.before = () => answered
+    const { droppedSaves, droppedDestroys } = await replay.finish(performance.now() + 40)
+    expect(droppedSaves + droppedDestroys).toBe(100)
+    const sent = redis.log.length
+    answer()
+    await until(() => !replay.active)
+    expect(records).toHaveLength(100)
+    expect(new Set(types())).toEqual(new Set(['dropped shutdown']))
+    expect(redis.log).toHaveLength(sent)
+    expect(written).toEqual([])
+  })
+
+  it('what was written before the deadline is not given up', async () => {
+    for (let n = 0; n < 3; n++) addSave(`session ${n}`)
+    redis.before = (_, sid) => {
+      if (sid === 'session 1') throw DOWN
+    }
+    expect(await replay.finish(performance.now() + 60)).toEqual({ droppedSaves: 1, droppedDestroys: 0 })
+    expect(types().sort()).toEqual(['dropped shutdown', 'replayed set', 'replayed set'])
+  })
+
+  it('leaves no timer behind', async () => {
+    addSave('a')
+    redis.before = () => {
+      throw DOWN
+    }
+    await replay.finish(performance.now() + 30)
+    const tries = redis.log.length
+    addSave('b')
+    await until(() => !replay.active)
+    await nextTurn()
+    expect(redis.log).toHaveLength(tries)
+  })
+})

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest'
+import { Revocations } from '../../src/revocations.js'
+import { FakeClock } from '../support/fake-clock.js'
+
+describe('Revocations', () => {
+  it('knows what was added, and nothing else', () => {
+    const revocations = new Revocations(60_000, new FakeClock())
+    revocations.add('a')
+    expect(revocations.has('a')).toBe(true)
+    expect(revocations.has('b')).toBe(false)
+    expect(revocations.size).toBe(1)
+  })
+
+  it('forgets after revokeFor', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    clock.advance(60_000)
+    expect(revocations.has('a')).toBe(true)
+    clock.advance(1)
+    expect(revocations.has('a')).toBe(false)
+  })
+
+  it('counts anew when a session is destroyed again', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    clock.advance(50_000)
+    revocations.add('a')
+    clock.advance(50_000)
+    expect(revocations.has('a')).toBe(true)
+    expect(revocations.size).toBe(1)
+  })
+
+  it('does not live longer for being asked', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    for (let second = 0; second < 60; second++) {
+      expect(revocations.has('a')).toBe(true)
+      clock.advance(1_000)
+    }
+    clock.advance(1)
+    expect(revocations.has('a')).toBe(false)
+  })
+
+  it('does not follow the wall clock', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    clock.setWall(clock.wall() + 10 * 86_400_000)
+    expect(revocations.has('a')).toBe(true)
+    clock.setWall(0)
+    clock.advance(60_001)
+    expect(revocations.has('a')).toBe(false)
+  })
+
+  it('remembers 100,000 and forgets the oldest beyond', () => {
+    const revocations = new Revocations(60_000, new FakeClock())
+    for (let n = 0; n <= 100_000; n++) revocations.add(`session ${n}`)
+    expect(revocations.size).toBe(100_000)
+    expect(revocations.has('session 0')).toBe(false)
+    expect(revocations.has('session 1')).toBe(true)
+    expect(revocations.has('session 100000')).toBe(true)
+  })
+})
