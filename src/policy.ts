@@ -41,7 +41,11 @@ export const PRESETS: Readonly<Record<DegradationPreset, Degradation>> = Object.
 } as const)
 
 /** The words an application may choose from, by operation; also what `onRedisDown` may return. */
-export const WORDS = Object.freeze({
+export const WORDS: {
+  readonly read: readonly ReadPolicy[]
+  readonly save: readonly SavePolicy[]
+  readonly destroy: readonly DestroyPolicy[]
+} = Object.freeze({
   read: Object.freeze(['fail', 'stale', 'blank', 'stale-or-blank'] as const),
   save: Object.freeze(['fail', 'drop', 'queue'] as const),
   destroy: Object.freeze(['fail', 'queue'] as const),

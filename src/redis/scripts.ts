@@ -7,7 +7,7 @@ export interface Script {
 }
 
 /** What a save is compared with. Anything else in its place is a list of SHA-1 digests, of which one must match. */
-export const GUARD = Object.freeze({
+export const GUARD: { readonly none: 'none'; readonly present: 'present'; readonly absent: 'absent' } = Object.freeze({
   /** Nothing: a new session, or one of unknown origin. */
   none: 'none',
   /** Something must be stored: a session that was loaded and has since been deleted is not created again. */

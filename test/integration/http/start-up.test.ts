@@ -169,5 +169,5 @@ it('a store that was closed answers with an error and hangs nobody', async () =>
   const visitor = await logIn(app)
   await settled(store.close())
   const answer = await visitor.get('/me')
-  expect(answer).toMatchObject({ status: 500, complete: true, setCookie: [] })
+  expect(answer).toMatchObject({ status: 503, complete: true, setCookie: [] })
 })
