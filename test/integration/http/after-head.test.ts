@@ -34,8 +34,10 @@ async function world(
   const { told, onRedisDown } = listener()
   const options: ResilientStoreOptions = { cache: true, onRedisDown }
   // A breaker that stays closed: each read and each save waits for its own deadline.
-  const patient = { timeout: 100, breaker: { consecutiveFailures: 1_000_000, errorThresholdPercentage: 100 } }
-  const store = await readyStore(redis, { ...options, ...(fault === 'paused' && patient) })
+  const patient = { breaker: { consecutiveFailures: 1_000_000, errorThresholdPercentage: 100 } }
+  // A full Redis answers: that the machine is busy is not to be taken for its silence.
+  const timeout = fault === 'full' ? 5_000 : 250
+  const store = await readyStore(redis, { ...options, timeout, ...(fault === 'paused' && patient) })
   return { redis, store, app: await openShop(store, { express, ...routes }), told }
 }
 
