@@ -8,6 +8,7 @@ import {
   outcomes,
   proxyTo,
   readyStore,
+  SLACK,
   server,
   session,
   untilUp,
@@ -183,7 +184,7 @@ describe('scripts', () => {
     proxy.delay({ down: 150 })
     const start = performance.now()
     expect((await downError(store.set('sid', session()))).reason).toBe('timeout')
-    expect(performance.now() - start).toBeLessThan(290)
+    expect(performance.now() - start).toBeLessThan(200 + SLACK)
     await proxy.heal()
     await untilUp(store)
   })
