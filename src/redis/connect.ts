@@ -44,6 +44,8 @@ export class Connection implements LaneConnection {
   #offset: number | undefined
   #runId: string | undefined
   #watchdog: NodeJS.Timeout | undefined
+  /** The socket was dropped, and no other has been connected since. */
+  #isCut = false
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -79,7 +81,7 @@ export class Connection implements LaneConnection {
     if (this.#state === 'ready') return undefined
     if (this.#state === 'lost' || this.#state === 'closed') {
       // Connected, but the first questions were refused (NOAUTH, MASTERDOWN): whoever asks now tries them again.
-      if (this.#state === 'lost' && this.client.status === 'ready') return this.#synchronize()
+      if (this.#state === 'lost' && this.client.status === 'ready' && !this.#isCut) return this.#synchronize()
       return Promise.reject(this.#failure)
     }
     if (this.#waiting === undefined) {
@@ -99,6 +101,8 @@ export class Connection implements LaneConnection {
     if (!this.#own || this.#state !== 'ready') return
     this.#cause = new RedisFailure('timeout', 'no answer to a probe')
     this.#cut()
+    // At once: until ioredis hears of it, it would still call itself ready.
+    this.#lost()
   }
 
   /** A monotonic deadline in ms of Redis's own clock, for a script's not-after; '' while that clock is unknown. */
@@ -144,6 +148,7 @@ export class Connection implements LaneConnection {
   /** Drops the socket. ioredis's own disconnect ends it, which a silent peer never answers. */
   #cut(): void {
     const { stream } = this.client as { stream?: { destroy(): void } }
+    this.#isCut = true
     stream?.destroy()
   }
 
@@ -159,6 +164,7 @@ export class Connection implements LaneConnection {
 
   readonly #onConnect = (): void => {
     this.#cause = undefined
+    this.#isCut = false
     if (!this.#own) return
     // A paused Redis accepts TCP and then says nothing, and no client option bounds that for a handshake alone.
     clearTimeout(this.#watchdog)
