@@ -1,5 +1,4 @@
 /** Sessions to stored values and back, cookies included: what express-session expects and what Redis is told. */
-import { isDeepStrictEqual } from 'node:util'
 import type { SessionData } from 'express-session'
 import type { Clock } from './clock.js'
 import type { Raw } from './redis/sessions.js'
@@ -78,16 +77,6 @@ export class Codec {
     const left = this.#left(cookie)
     if (left !== undefined && left <= 0 && hasMaxAge(cookie)) {
       cookie.expires = new Date(this.#clock.wall() + cookie.originalMaxAge).toISOString()
-    }
-  }
-
-  /** Whether two stored values hold the same session; the cookie, rewritten at every touch, does not count. */
-  async sameContent(sid: string, a: Raw, b: Raw): Promise<boolean> {
-    try {
-      const [one, other] = await Promise.all([this.decode(sid, a), this.decode(sid, b)])
-      return isDeepStrictEqual({ ...one, cookie: undefined }, { ...other, cookie: undefined })
-    } catch {
-      return false
     }
   }
 

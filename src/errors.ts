@@ -16,6 +16,7 @@ import type { Operation } from './policy.js'
  * - `overloaded`: the store's own bound on operations in flight was reached
  * - `queue-full`: the queue that the policy would have used is full
  * - `blank`: a blank session cannot be saved
+ * - `unconfirmed`: the session is not confirmed as `requireLiveSession` demands
  */
 export type DownReason =
   | 'timeout'
@@ -38,6 +39,7 @@ export type DownReason =
   | 'overloaded'
   | 'queue-full'
   | 'blank'
+  | 'unconfirmed'
 
 /** Literal codes of the errors this library makes; stable across versions. */
 export type SessionStoreErrorCode = 'EREDISDOWN' | 'ESESSIONREVOKED' | 'ESESSIONCONFLICT' | 'ESTORECLOSED'

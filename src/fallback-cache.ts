@@ -10,6 +10,8 @@ export interface CachedSession {
   readonly confirmedAt: number
   /** When the session ends, monotonic ms; `undefined` while unknown: it is not served then. */
   readonly expiresAt: number | undefined
+  /** Which server confirmed it: its `run_id`, where known. */
+  readonly server?: string | undefined
 }
 
 /** Serialized sessions for the time without Redis: bounded in number, bytes and age. */
@@ -17,6 +19,8 @@ export class FallbackCache {
   readonly #entries: LRUCache<string, CachedSession>
   readonly #maxStale: number
   readonly #clock: Clock
+  /** When everything was dropped last, monotonic ms. */
+  #clearedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: Readonly<Required<CacheOptions>>, clock: Clock) {
     this.#maxStale = options.maxStale
@@ -53,8 +57,9 @@ export class FallbackCache {
     return this.#entries.peek(sid)?.expiresAt
   }
 
-  /** Keeps what Redis confirmed, unless something confirmed later is here already. */
+  /** Keeps what Redis confirmed, unless something confirmed later is here already, or all was dropped since. */
   put(sid: string, entry: CachedSession): void {
+    if (entry.confirmedAt < this.#clearedAt) return
     const known = this.#entries.peek(sid)
     if (known !== undefined && known.confirmedAt > entry.confirmedAt) return
     this.#entries.set(sid, entry)
@@ -71,6 +76,7 @@ export class FallbackCache {
   }
 
   clear(): void {
+    this.#clearedAt = this.#clock.monotonic()
     this.#entries.clear()
   }
 }

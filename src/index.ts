@@ -14,9 +14,11 @@ export {
 } from './errors.js'
 export type { Health } from './health.js'
 export type { LaneBreaker, LaneName, LaneState } from './lanes.js'
+export { type LiveSessionOptions, requireLiveSession } from './live-session.js'
 export type {
   BreakerOptions,
   CacheOptions,
+  Concurrency,
   OnRedisDown,
   OnSessionLoadError,
   QueueOptions,
@@ -46,6 +48,7 @@ export {
   type QueuedRecord,
   type QueueLoss,
   type ReplayedRecord,
+  type RestoredRecord,
   type RevokedRecord,
   type StoreEvents,
   type UpRecord,

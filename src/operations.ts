@@ -4,7 +4,7 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import type { Clock } from './clock.js'
 import type { Codec } from './codec.js'
@@ -12,8 +12,12 @@ import { RedisDownError, RedisFailure, SessionConflictError, SessionRevokedError
 import type { CachedSession, FallbackCache } from './fallback-cache.js'
 import type { GuardedSaves } from './guarded-saves.js'
 import type { Lane } from './lanes.js'
+import { applyMerge } from './merge.js'
+import type { Concurrency } from './options.js'
 import { decideDestroy, decideRead, decideSave, type Operation } from './policy.js'
 import { noteAttempt, type Provenance, provenanceOf, remember, type SessionSource } from './provenance.js'
+import { type Reconciliation, reconcile } from './reconcile.js'
+import { GUARD } from './redis/scripts.js'
 import {
   type Guard,
   type Raw,
@@ -23,7 +27,7 @@ import {
   sha1,
   type WriteRequest,
 } from './redis/sessions.js'
-import type { Replay } from './replay.js'
+import { type Replay, replayedDestroy } from './replay.js'
 import type { ResolvedOptions } from './resolve-options.js'
 import type { Revocations } from './revocations.js'
 import type { StoredSession } from './serializers/contract.js'
@@ -50,11 +54,21 @@ export interface OperationsOptions {
   readonly revocations: Revocations
   readonly touches: TouchMarks
   readonly publish: (record: OutcomeRecord) => void
+  /** The `run_id` of the server that answers now, where known. */
+  readonly server: () => string | undefined
   /** The application's cookie for a session that has none. */
   readonly freshCookie: (req: IncomingMessage | undefined) => SessionData['cookie']
 }
 
 type Request = IncomingMessage | undefined
+
+/** What a save sends; a merge changes it. */
+interface Write {
+  payload: Raw
+  readonly ttl: number | undefined
+  /** Which of its session's saves it is, see {@link Provenance.begun}. */
+  readonly order: number
+}
 
 /** Times a save is compared again because only a cookie changed meanwhile. */
 const MAX_COMPARISONS = 3
@@ -72,7 +86,10 @@ export class Operations {
   async load(sid: string, req: Request): Promise<StoredSession | null> {
     if (typeof sid !== 'string' || sid === '') return null
     const { options, commands, lanes, cache, queue, revocations } = this.#on
-    if (this.#isDestroyed(sid)) return this.#later(null)
+    if (this.#isDestroyed(sid)) {
+      this.#destroyAgain(sid)
+      return this.#later(null)
+    }
     const sentAt = performance.now()
     let raw: Raw | null
     try {
@@ -86,8 +103,9 @@ export class Operations {
     if (revocations.has(sid) || queue.destroys.has(sid)) return null
     const pending = this.#pending(sid)
     // A change that waits is newer than what is stored, but not than a logout: where Redis no longer has what the change
-    // was made from, the session is gone, and the replay will say so of the change.
-    if (pending !== undefined && (raw !== null || pending.base === undefined)) return this.#loadCopy(sid, req, pending)
+    // was made from, the session is gone, and the replay will say so of the change (or restore it on another server).
+    const kept = pending !== undefined && (raw !== null || pending.base === undefined || this.#wasLost(pending.server))
+    if (kept) return this.#loadCopy(sid, req, pending)
     if (raw === null) {
       cache?.delete(sid)
       return null
@@ -99,8 +117,10 @@ export class Operations {
       await this.#unreadable(sid, raw, error, sentAt + options.timeout)
       return null
     }
+    // So is what it did while the session was parsed.
+    if (this.#isDestroyed(sid)) return null
     this.#keep(sid, raw, session, sentAt)
-    this.#present(session, sid, req, { source: 'redis', raw, confirmedAt: sentAt })
+    this.#present(session, sid, req, { source: 'redis', raw, confirmedAt: sentAt, server: this.#on.server() })
     if (options.resetOnRead) this.touch(sid, session, req).catch(() => {})
     return session
   }
@@ -113,29 +133,31 @@ export class Operations {
     requireSid(sid)
     const provenance = provenanceOf(session, sid, req)
     if (provenance?.source === 'blank') {
-      return this.#saveWithoutRedis(sid, req, awaited, provenance, undefined, BLANK)
+      return this.#saveWithoutRedis(sid, session, req, awaited, provenance, undefined, BLANK)
     }
     const ttl = this.#on.codec.ttl(session)
     if (ttl !== undefined && ttl <= 0) return this.#expire('set', sid, req)
-    const payload = await this.#on.codec.encode(sid, session)
-    if (this.#isDestroyed(sid)) return this.#refuse()
     const known = provenance ?? track(session, sid, req)
+    const order = ++known.begun
+    const write: Write = { payload: await this.#on.codec.encode(sid, session), ttl, order }
+    if (this.#isDestroyed(sid)) return this.#refuse('revoked')
     if (this.#on.queue.saves.has(sid)) {
       const { refusal } = this.#on.lanes.save
       if (refusal !== undefined) {
-        return this.#saveWithoutRedis(sid, req, awaited, known, { payload, ttl }, refusal)
+        return this.#saveWithoutRedis(sid, session, req, awaited, known, write, refusal)
       }
       // Earlier changes wait: this one goes the same way, or it would overtake them.
-      if (!this.#enqueue(sid, known, payload, ttl, WAITING)) throw this.tell('set', QUEUE_FULL, req, sid).error
+      const queued = await this.#enqueue(sid, session, known, write, WAITING)
+      if (!queued) throw this.tell('set', QUEUE_FULL, req, sid).error
       this.#on.replay.kick()
       return
     }
     const sentAt = performance.now()
     try {
-      await this.#write(sid, payload, ttl, known, sentAt)
+      await this.#write(sid, session, write, known, sentAt)
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
-      return this.#saveWithoutRedis(sid, req, awaited, known, { payload, ttl }, error)
+      return this.#saveWithoutRedis(sid, session, req, awaited, known, write, error)
     }
   }
 
@@ -179,10 +201,13 @@ export class Operations {
     revocations.add(sid)
     cache?.delete(sid)
     touches.delete(sid)
-    if (queue.removeSave(sid) !== undefined) publish({ type: 'revoked', operation: 'set', queued: true })
+    if (queue.removeSave(sid) !== undefined) {
+      publish({ type: 'revoked', operation: 'set', reason: 'revoked', queued: true })
+    }
     try {
-      await lanes.lifetime.run(command, performance.now() + options.timeout)
-      queue.removeDestroy(sid)
+      const deleted = await lanes.lifetime.run(command, performance.now() + options.timeout)
+      const waiting = queue.removeDestroy(sid)
+      if (waiting !== undefined) publish(replayedDestroy(waiting, deleted))
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
       const { error: down, answer } = this.tell('destroy', error, req, sid)
@@ -249,7 +274,7 @@ export class Operations {
     const session = await this.#on.codec.decode(sid, raw)
     const source: SessionSource = 'payload' in copy ? 'queued' : 'stale'
     const confirmedAt = 'confirmedAt' in copy ? copy.confirmedAt : undefined
-    this.#present(session, sid, req, { source, raw, confirmedAt })
+    this.#present(session, sid, req, { source, raw, confirmedAt, server: copy.server })
     await nextTurn()
     // A logout while the session was on its way to its reader is newer.
     return this.#isDestroyed(sid) ? null : session
@@ -262,8 +287,11 @@ export class Operations {
       source: 'blank',
       raw: undefined,
       confirmedAt: undefined,
+      server: undefined,
       originalMaxAge: undefined,
       attempts: [],
+      begun: 0,
+      kept: 0,
     })
     return session
   }
@@ -273,12 +301,12 @@ export class Operations {
     session: StoredSession,
     sid: string,
     req: Request,
-    from: Pick<Provenance, 'source' | 'raw' | 'confirmedAt'>,
+    from: Pick<Provenance, 'source' | 'raw' | 'confirmedAt' | 'server'>,
   ): void {
     const { cookie } = session as { cookie?: unknown }
     if (typeof cookie !== 'object' || cookie === null) session.cookie = this.#on.freshCookie(req)
     else this.#on.codec.refreshCookie(session)
-    remember(session, req, { sid, ...from, originalMaxAge: maxAgeOf(session), attempts: [] })
+    remember(session, req, { sid, ...from, originalMaxAge: maxAgeOf(session), attempts: [], begun: 0, kept: 0 })
   }
 
   /** Keeps a copy for the time without Redis; where the cookie does not tell the session's end, Redis is asked. */
@@ -290,7 +318,7 @@ export class Operations {
     const known = cache.expiryOf(sid)
     const enough = left !== undefined && left > (options.cache?.maxStale ?? 0)
     const expiresAt = enough ? confirmedAt + left : known
-    cache.put(sid, { raw, confirmedAt, expiresAt })
+    cache.put(sid, { raw, confirmedAt, expiresAt, server: this.#on.server() })
     if (expiresAt !== undefined && expiresAt > confirmedAt) return
     lanes.read.run({ kind: 'pttl', key: commands.key(sid) }, performance.now() + options.timeout).then(
       (ttl) => {
@@ -320,46 +348,95 @@ export class Operations {
   /** Saves, and sees to what the script answered. Rejects with a {@link RedisFailure} where Redis failed. */
   async #write(
     sid: string,
-    value: Raw,
-    ttl: number | undefined,
+    session: SessionData,
+    write: Write,
     provenance: Provenance,
     startedAt: number,
   ): Promise<void> {
     const { options, codec, saves, publish } = this.#on
+    const { ttl } = write
     const deadline = startedAt + options.timeout
-    let guard = guardFor(provenance)
+    let guard = guardFor(provenance, options.concurrency)
+    let restoring = false
     for (let comparison = 0; ; comparison++) {
+      if (isSuperseded(write, provenance)) return
       const sentAt = performance.now()
+      const value = write.payload
       const reply = await saves.run({ sid, value, ttl, guard }, deadline)
       switch (reply.result) {
         case 'saved':
-          Object.assign(provenance, {
-            source: 'redis',
-            raw: value,
-            confirmedAt: sentAt,
-            attempts: [],
-          } satisfies Partial<Provenance>)
+        case 'unchanged':
+          provenance.source = 'redis'
+          provenance.raw = value
+          provenance.confirmedAt = sentAt
+          provenance.server = this.#on.server()
+          provenance.attempts = []
+          provenance.kept = Math.max(provenance.kept, write.order)
+          if (restoring) publish({ type: 'restored', operation: 'set', queued: false })
           return this.saved(sid, value, sentAt, ttl)
         case 'late':
           throw LATE
-        case 'revoked':
         case 'gone':
-          if (reply.result === 'revoked') this.#on.revocations.add(sid)
-          this.#on.cache?.delete(sid)
-          return this.#refuse()
-        case 'conflict': {
-          const base = provenance.raw
-          const unchanged =
-            base !== undefined && comparison < MAX_COMPARISONS && (await codec.sameContent(sid, base, reply.stored))
-          if (!unchanged) {
-            this.#on.cache?.delete(sid)
-            publish({ type: 'conflict', operation: 'set', queued: false })
-            throw new SessionConflictError('set')
+          if (!restoring && (await this.#mayRestore(provenance, deadline))) {
+            restoring = true
+            guard = { kind: 'digest', digests: [GUARD.absent, ...provenance.attempts.map(sha1)] }
+            continue
           }
+          this.#on.cache?.delete(sid)
+          return this.#refuse('gone')
+        case 'revoked':
+          this.#on.revocations.add(sid)
+          this.#on.cache?.delete(sid)
+          return this.#refuse('revoked')
+        case 'conflict': {
+          const versions = { base: provenance.raw, ours: value, theirs: reply.stored }
+          const found: Reconciliation =
+            comparison < MAX_COMPARISONS
+              ? await reconcile(codec, options.concurrency, sid, versions)
+              : { kind: 'conflict' }
+          if (found.kind === 'conflict') {
+            this.#on.cache?.delete(sid)
+            return this.#conflict()
+          }
+          if (found.kind === 'merged') write.payload = this.#merged(session, found)
+          provenance.raw = reply.stored
           guard = { kind: 'digest', digests: [sha1(reply.stored)] }
         }
       }
     }
+  }
+
+  /** The request goes on with both changes, and its next save keeps them. */
+  #merged(session: SessionData, { merge, value }: Extract<Reconciliation, { kind: 'merged' }>): Raw {
+    const { clashes } = merge
+    applyMerge(session, merge)
+    if (clashes > 0) {
+      this.#on.publish({ type: 'conflict', operation: 'set', queued: false, resolution: 'merged', clashes })
+    }
+    return value
+  }
+
+  /** Whether what one server confirmed may have been lost by the one that answers now, and is to be written again. */
+  #wasLost(confirmedBy: string | undefined): boolean {
+    const now = this.#on.server()
+    return this.#on.options.restoreLost && confirmedBy !== undefined && now !== undefined && confirmedBy !== now
+  }
+
+  /** A lost session is restored once every revocation known here has been sent again: nobody is known to have destroyed it. */
+  async #mayRestore({ server }: Provenance, deadline: number): Promise<boolean> {
+    const { replay } = this.#on
+    if (!this.#wasLost(server)) return false
+    const revoked = replay.revoked()
+    if (revoked === undefined) return true
+    replay.kick()
+    const late = new AbortController()
+    const waiting = delay(Math.max(0, deadline - performance.now()), 'late', { signal: late.signal }).catch(
+      () => 'late',
+    )
+    const first = await Promise.race([revoked, waiting])
+    late.abort()
+    if (first === 'late') throw LATE
+    return true
   }
 
   /** Redis has this value: what this process remembers of the session follows. */
@@ -368,16 +445,17 @@ export class Operations {
     if (revocations.has(sid) || queue.destroys.has(sid)) return
     const confirmedAt = clock.monotonic() - (performance.now() - sentAt)
     const expiresAt = ttl === undefined ? Number.POSITIVE_INFINITY : confirmedAt + ttl
-    cache?.put(sid, { raw, confirmedAt, expiresAt })
+    cache?.put(sid, { raw, confirmedAt, expiresAt, server: this.#on.server() })
     touches.set(sid, sentAt + (ttl ?? Number.POSITIVE_INFINITY))
   }
 
   async #saveWithoutRedis(
     sid: string,
+    session: SessionData,
     req: Request,
     awaited: boolean,
     provenance: Provenance,
-    write: { payload: Raw; ttl: number | undefined } | undefined,
+    write: Write | undefined,
     failure: RedisFailure,
   ): Promise<void> {
     const { error, answer } = this.tell('set', failure, req, sid)
@@ -390,40 +468,61 @@ export class Operations {
       return
     }
     if (decision !== 'queue' || write === undefined) throw error
-    if (this.#isDestroyed(sid)) return this.#refuse()
-    if (!this.#enqueue(sid, provenance, write.payload, write.ttl, failure)) {
+    if (this.#isDestroyed(sid)) return this.#refuse('revoked')
+    if (!(await this.#enqueue(sid, session, provenance, write, failure))) {
       throw new RedisDownError('set', 'queue-full', this.#retryAfter, failure)
     }
     if (lanes.save.breaker.closed) replay.kick()
   }
 
-  /** Queues a session's latest state; false when there is no room. */
-  #enqueue(sid: string, from: Provenance, payload: Raw, ttl: number | undefined, failure: RedisFailure): boolean {
-    const { clock, options, queue, publish } = this.#on
+  /** Queues a session's latest state; false when there is no room. Rejects where it may not replace what waits already. */
+  async #enqueue(
+    sid: string,
+    session: SessionData,
+    from: Provenance,
+    write: Write,
+    failure: RedisFailure,
+  ): Promise<boolean> {
+    const { clock, codec, options, queue, publish } = this.#on
+    const { ttl } = write
     const now = clock.monotonic()
-    const confirmedAt = from.confirmedAt ?? now
+    let value = write.payload
+    // Until it is made from what waits then: others may come, or be replayed, while it is compared.
+    for (;;) {
+      if (isSuperseded(write, from)) return true
+      const waiting = queue.saves.get(sid)?.payload
+      if (waiting === undefined || options.concurrency === 'last-write' || sameRaw(waiting, from.raw)) break
+      const versions = { base: from.raw, ours: value, theirs: waiting }
+      const found = await reconcile(codec, options.concurrency, sid, versions)
+      if (this.#isDestroyed(sid)) return this.#refuse('revoked')
+      if (found.kind === 'conflict') return this.#conflict()
+      if (found.kind === 'merged') value = this.#merged(session, found)
+      from.raw = waiting
+    }
     const added = queue.addSave({
       sid,
       base: from.raw,
+      server: from.server,
       attempts: from.attempts.map(sha1),
-      payload,
+      payload: value,
       expiresAt: ttl === undefined ? Number.POSITIVE_INFINITY : now + ttl,
-      servedUntil: confirmedAt + options.queue.maxAge,
+      servedUntil: (from.confirmedAt ?? now) + options.queue.maxAge,
       queuedAt: performance.now(),
     })
     if (!added) return false
     from.source = 'queued'
-    from.raw = payload
+    from.raw = value
+    from.kept = write.order
     publish({ type: 'queued', operation: 'set', reason: failure.reason })
     return true
   }
 
   /** Deletes a session that is over, without a revocation: it was not logged out. */
   async #expire(operation: 'set' | 'touch', sid: string, req: Request): Promise<void> {
-    const { options, commands, lanes, cache, queue, touches } = this.#on
+    const { options, commands, lanes, cache, queue, touches, publish } = this.#on
     cache?.delete(sid)
     touches.delete(sid)
-    queue.removeSave(sid)
+    if (queue.removeSave(sid) !== undefined) publish({ type: 'dropped', operation: 'set', reason: 'expired' })
     try {
       await lanes.lifetime.run(commands.expireNow(sid), performance.now() + options.timeout)
     } catch (error) {
@@ -432,9 +531,21 @@ export class Operations {
     }
   }
 
-  #refuse(): never {
-    this.#on.publish({ type: 'revoked', operation: 'set', queued: false })
+  #refuse(reason: 'revoked' | 'gone'): never {
+    this.#on.publish({ type: 'revoked', operation: 'set', reason, queued: false })
     throw new SessionRevokedError('set')
+  }
+
+  #conflict(): never {
+    this.#on.publish({ type: 'conflict', operation: 'set', queued: false, resolution: 'refused', clashes: 0 })
+    throw new SessionConflictError('set')
+  }
+
+  /** A visitor came with a destroyed session's id: should Redis have it (a replica that missed the delete was promoted), it goes again. */
+  #destroyAgain(sid: string): void {
+    const { commands, lanes, options, queue } = this.#on
+    if (queue.destroys.has(sid) || !lanes.lifetime.breaker.closed) return
+    lanes.lifetime.run(commands.destroy(sid), performance.now() + options.timeout).catch(() => {})
   }
 
   #isDestroyed(sid: string): boolean {
@@ -464,18 +575,20 @@ const LATE = new RedisFailure('timeout', 'the save reached Redis after its deadl
 const QUEUE_FULL = new RedisFailure('queue-full', 'earlier changes of the session wait, and this one does not fit')
 const WAITING = new RedisFailure('circuit-open', 'earlier changes of the session wait')
 
-function guardFor(provenance: Provenance): Guard {
-  switch (provenance.source) {
-    case 'redis':
-      return { kind: 'present' }
-    case 'stale':
-    case 'queued': {
-      const known = provenance.raw === undefined ? provenance.attempts : [provenance.raw, ...provenance.attempts]
-      return { kind: 'digest', digests: known.map(sha1) }
-    }
-    default:
-      return { kind: 'none' }
-  }
+function guardFor({ source, raw, attempts }: Provenance, concurrency: Concurrency): Guard {
+  if (source === 'new' || source === 'blank') return { kind: 'none' }
+  if (source === 'redis' && concurrency === 'last-write') return { kind: 'present' }
+  return { kind: 'digest', digests: (raw === undefined ? attempts : [raw, ...attempts]).map(sha1) }
+}
+
+/** A later save of the same session object is kept: it has all that this one has. */
+function isSuperseded({ order }: Write, { kept }: Provenance): boolean {
+  return kept > order
+}
+
+function sameRaw(a: Raw, b: Raw | undefined): boolean {
+  if (typeof a === 'string' || b === undefined || typeof b === 'string') return a === b
+  return a.equals(b)
 }
 
 /** Begins to follow a session that was made here. */
@@ -485,8 +598,11 @@ function track(session: SessionData, sid: string, req: Request): Provenance {
     source: 'new',
     raw: undefined,
     confirmedAt: undefined,
+    server: undefined,
     originalMaxAge: maxAgeOf(session),
     attempts: [],
+    begun: 0,
+    kept: 0,
   }
   remember(session, req, provenance)
   return provenance

@@ -67,6 +67,9 @@ export interface BreakerOptions {
   consecutiveFailures?: number
 }
 
+/** See option `concurrency`. */
+export type Concurrency = 'last-write' | 'reject' | 'merge'
+
 /** Options of `ResilientStore`. All are optional; durations are in milliseconds unless they say seconds. */
 export interface ResilientStoreOptions {
   /** An ioredis client of your own, standalone, Sentinel or Cluster. The store never closes it. Not together with `redis`. */
@@ -112,6 +115,24 @@ export interface ResilientStoreOptions {
    * @default 'read-only' with `cache`, otherwise 'strict'
    */
   degradation?: DegradationPreset | Partial<Degradation>
+  /**
+   * What a save does when the stored session is no longer the one it was loaded from.
+   *
+   * - `'last-write'`: overwrites it, as other stores do
+   * - `'reject'`: fails with `SessionConflictError`
+   * - `'merge'`: takes over the top-level keys that the other side changed; a key that both changed keeps this request's
+   *   value (told by a `conflict` event)
+   *
+   * A session that was served stale or from the queue is always compared. The cookie never counts.
+   * @default 'last-write'
+   */
+  concurrency?: Concurrency
+  /**
+   * Write a session again when Redis came back without it: another server answers (its `run_id` differs), the key is
+   * gone, and nobody is known to have destroyed it. Otherwise such a save is refused.
+   * @default true where saves are queued (`'available'`), otherwise false
+   */
+  restoreLost?: boolean
   /** Bounds of the queue behind the word `'queue'`. */
   queue?: QueueOptions
   /**

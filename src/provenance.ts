@@ -22,10 +22,16 @@ export interface Provenance {
   raw: Raw | undefined
   /** When Redis last confirmed that, monotonic ms. */
   confirmedAt: number | undefined
+  /** Which server confirmed it: its `run_id`, where known. */
+  server?: string | undefined
   /** The cookie's `originalMaxAge` as it was loaded. */
   originalMaxAge: number | null | undefined
   /** What failed saves of this session may have left in Redis all the same: payloads, the latest last. */
   attempts: Raw[]
+  /** Saves begun from this session so far. */
+  begun: number
+  /** The latest of them (counted by `begun`) whose state is written or queued: an earlier one has nothing to add. */
+  kept: number
 }
 
 /** Payloads of failed saves remembered for one session; the newest count. */

@@ -1,6 +1,7 @@
 import type {
   BreakerOptions,
   CacheOptions,
+  Concurrency,
   OnRedisDown,
   OnSessionLoadError,
   QueueOptions,
@@ -27,12 +28,15 @@ export interface ResolvedOptions {
   readonly maxInFlight: number
   readonly cache: Readonly<Required<CacheOptions>> | undefined
   readonly degradation: Degradation
+  readonly concurrency: Concurrency
+  readonly restoreLost: boolean
   readonly queue: Readonly<Required<QueueOptions>>
   readonly revokeFor: number
   readonly onRedisDown: OnRedisDown | undefined
   readonly onSessionLoadError: OnSessionLoadError | undefined
 }
 
+const CONCURRENCY: readonly Concurrency[] = ['last-write', 'reject', 'merge']
 const MIB = 1024 * 1024
 const DAY = 86_400_000
 /** setTimeout's own limit: a longer delay would fire at once. */
@@ -62,6 +66,8 @@ export function resolveOptions(options: ResilientStoreOptions = {}): ResolvedOpt
     maxInFlight = 10_000,
     cache = false,
     degradation,
+    concurrency = 'last-write',
+    restoreLost,
     queue,
     revokeFor = 600_000,
     onRedisDown,
@@ -81,6 +87,7 @@ export function resolveOptions(options: ResilientStoreOptions = {}): ResolvedOpt
   if (typeof prefix !== 'string') throw wrong('prefix', 'a string', prefix)
   if (typeof ttl !== 'function') finite('ttl', ttl, 'seconds')
   const resolvedCache = resolveCache(cache)
+  const resolvedDegradation = resolveDegradation(degradation, resolvedCache !== undefined)
   return Object.freeze({
     client,
     redis: redis ?? 'redis://127.0.0.1:6379',
@@ -96,7 +103,9 @@ export function resolveOptions(options: ResilientStoreOptions = {}): ResolvedOpt
     breaker: resolveBreaker(breaker),
     maxInFlight: integer('maxInFlight', maxInFlight, 1, 10_000_000),
     cache: resolvedCache,
-    degradation: resolveDegradation(degradation, resolvedCache !== undefined),
+    degradation: resolvedDegradation,
+    concurrency: word('concurrency', concurrency, CONCURRENCY),
+    restoreLost: restoreLost === undefined ? resolvedDegradation.save === 'queue' : boolean('restoreLost', restoreLost),
     queue: resolveQueue(queue),
     revokeFor: integer('revokeFor', revokeFor, 1_000, DAY, 'ms'),
     onRedisDown: handler('onRedisDown', onRedisDown),

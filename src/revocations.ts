@@ -25,6 +25,14 @@ export class Revocations {
     this.#known.set(sid, true)
   }
 
+  /** All of them, each with what is left of its life in ms. */
+  *entries(): Generator<[sid: string, remaining: number], void, void> {
+    for (const sid of this.#known.keys()) {
+      const remaining = Math.ceil(this.#known.getRemainingTTL(sid))
+      if (remaining > 0) yield [sid, remaining]
+    }
+  }
+
   has(sid: string): boolean {
     return this.#known.has(sid)
   }

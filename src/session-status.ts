@@ -7,17 +7,23 @@ export interface SessionStatus {
   readonly source: SessionSource
   /** Since Redis last confirmed the session, ms; none for `new` and `blank`. */
   readonly confirmedAgo?: number
+  /**
+   * Whether a save would be kept as things are now: written, or queued by the policy. `onRedisDown` may still decide
+   * otherwise, and a conflict is only found when it is tried.
+   */
+  readonly keepsSaves: boolean
 }
 
 /** A request as express-session leaves it. */
 type SessionRequest = IncomingMessage & {
   session?: (SessionData & Partial<Pick<Session, 'save'>>) | null
   sessionID?: string
+  sessionStore?: { readonly keepsSaves?: boolean }
 }
 
 /**
- * Where this request's session came from, and when Redis last confirmed it. `source` is `'new'` where the store did not
- * load it.
+ * Where this request's session came from, when Redis last confirmed it, and whether a save would be kept. `source` is
+ * `'new'` where the store did not load it, and for every session of @fastify/session.
  *
  * @example
  * ```ts
@@ -31,11 +37,16 @@ type SessionRequest = IncomingMessage & {
  * ```
  */
 export function sessionStatus(req: IncomingMessage): SessionStatus {
-  const { session, sessionID } = req as SessionRequest
+  const { session, sessionID, sessionStore } = req as SessionRequest
+  const keepsSaves = sessionStore?.keepsSaves ?? true
   const provenance = session == null ? undefined : provenanceOf(session, sessionID ?? '', req)
-  if (provenance === undefined) return { source: 'new' }
+  if (provenance === undefined) return { source: 'new', keepsSaves }
   const { source, confirmedAt } = provenance
-  return confirmedAt === undefined ? { source } : { source, confirmedAgo: performance.now() - confirmedAt }
+  return {
+    source,
+    ...(confirmedAt !== undefined && { confirmedAgo: performance.now() - confirmedAt }),
+    keepsSaves: keepsSaves && source !== 'blank',
+  }
 }
 
 /**

@@ -106,7 +106,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       client: resolved.client,
       redis: resolved.redis,
       timeout: resolved.timeout,
-      onReady: () => this.#onReady(),
+      onReady: (sameServer) => this.#onReady(sameServer),
       onLost: (failure) => this.#onLost(failure),
     })
     const commands = new SessionCommands(this.#connection, {
@@ -137,8 +137,11 @@ export class ResilientStore extends Store implements AsyncDisposable {
       codec,
       saves,
       lifetime: this.#lanes.lifetime,
+      concurrency: resolved.concurrency,
+      restoreLost: resolved.restoreLost,
       timeout: resolved.timeout,
       clock,
+      server: () => this.#connection.runId,
       onWritten: (sid, payload, sentAt, ttl) => this.#operations.saved(sid, payload, sentAt, ttl),
       publish: publishRecord,
     })
@@ -155,6 +158,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       revocations: this.#revocations,
       touches: this.#touches,
       publish: publishRecord,
+      server: () => this.#connection.runId,
       freshCookie: (req) => this.#freshCookie(req),
     })
     this.#walks = new Walks({
@@ -280,6 +284,11 @@ export class ResilientStore extends Store implements AsyncDisposable {
     }
   }
 
+  /** Whether a save would be written or queued as things are now; `onRedisDown` may decide otherwise for a request. */
+  get keepsSaves(): boolean {
+    return this.#lanes.save.breaker.closed || this.#options.degradation.save === 'queue'
+  }
+
   /** What works and what does not, now. Cheap; holds no session id, no session data and no credentials. */
   health(): Health {
     return healthOf({
@@ -337,7 +346,8 @@ export class ResilientStore extends Store implements AsyncDisposable {
     for (const lane of Object.values(this.#lanes)) run(lane)
   }
 
-  #onReady(): void {
+  #onReady(sameServer: boolean): void {
+    if (!sameServer) this.#replay.revokeAgain(this.#revocations.entries())
     this.#eachLane((lane) => {
       if (!lane.breaker.closed) void lane.probe()
     })
@@ -355,7 +365,8 @@ export class ResilientStore extends Store implements AsyncDisposable {
     if (state === 'closed') {
       this.#openSince.delete(lane)
       publish(this, { type: 'up', lane, downFor: now - (since ?? now) })
-      if (this.#lanes.save.breaker.closed && this.#lanes.lifetime.breaker.closed) this.#replay.kick()
+      // Deletes go out although a full Redis takes no saves.
+      if (this.#lanes.lifetime.breaker.closed) this.#replay.kick()
     } else if (state === 'open' && since === undefined) {
       this.#openSince.set(lane, now)
       publish(this, { type: 'down', lane, reason })
@@ -456,7 +467,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
 
   #forget(): void {
     for (const _ of this.#queue.clearSaves()) {
-      publish(this, { type: 'revoked', operation: 'set', queued: true })
+      publish(this, { type: 'revoked', operation: 'set', reason: 'revoked', queued: true })
     }
     this.#cache?.clear()
     this.#touches.clear()

@@ -28,7 +28,7 @@ export interface DroppedRecord {
 }
 
 /** Why a queued save or delete was given up. */
-export type QueueLoss = 'expired' | 'overflow' | 'shutdown' | 'gone'
+export type QueueLoss = 'expired' | 'overflow' | 'shutdown'
 
 /** A save or delete waits in memory until Redis is back. */
 export interface QueuedRecord {
@@ -41,21 +41,35 @@ export interface QueuedRecord {
 export interface ReplayedRecord {
   readonly type: 'replayed'
   readonly operation: 'set' | 'destroy'
+  /** `already-there`: an earlier attempt, or another process, had written the very same; of a delete, there was none left. */
+  readonly outcome: 'written' | 'already-there'
   /** Since it was queued, ms. */
   readonly waited: number
 }
 
-/** A save was refused because the stored session is not the one it was made from. */
+/** The stored session is not the one a save was made from. */
 export interface ConflictRecord {
   readonly type: 'conflict'
   readonly operation: 'set'
-  /** Whether it had waited in the queue. */
+  /** Whether the save had waited in the queue. */
+  readonly queued: boolean
+  /** `refused`: what is stored stays. `merged`: both changes are kept, and where they clashed this one stands. */
+  readonly resolution: 'refused' | 'merged'
+  /** Top-level keys that both had changed, differently; 0 where nothing was merged. */
+  readonly clashes: number
+}
+
+/** A save was refused because its session was destroyed (`revoked`), or deleted since it was loaded (`gone`). */
+export interface RevokedRecord {
+  readonly type: 'revoked'
+  readonly operation: 'set'
+  readonly reason: 'revoked' | 'gone'
   readonly queued: boolean
 }
 
-/** A save was refused because its session was destroyed, or deleted since it was loaded. */
-export interface RevokedRecord {
-  readonly type: 'revoked'
+/** A session that another server no longer had was written again, from what this process knew. */
+export interface RestoredRecord {
+  readonly type: 'restored'
   readonly operation: 'set'
   readonly queued: boolean
 }
@@ -69,6 +83,7 @@ export type OutcomeRecord =
   | ReplayedRecord
   | ConflictRecord
   | RevokedRecord
+  | RestoredRecord
 
 /** The store's events and what their listeners get. */
 export type StoreEvents = {

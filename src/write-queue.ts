@@ -7,6 +7,8 @@ export interface PendingSave {
   readonly sid: string
   /** What the session was loaded from; `undefined` where nothing was stored. */
   base: Raw | undefined
+  /** Which server confirmed the base: its `run_id`, where known. */
+  server?: string | undefined
   /** SHA-1 digests of earlier payloads of this process that Redis may have applied: to replace them is no conflict. */
   readonly attempts: Set<string>
   payload: Raw
@@ -99,11 +101,16 @@ export class WriteQueue {
     if (save !== undefined) save.expiresAt = expiresAt
   }
 
-  /** A newer base: what was sent is written, but the session has changed again since. Nothing for one that waits no longer. */
-  rebase(save: PendingSave, base: Raw): void {
+  /**
+   * What waits is now made from something newer: what was sent is written, but the session has changed again since; or
+   * somebody else's change was merged in. Nothing for one that waits no longer.
+   */
+  rebase(save: PendingSave, base: Raw, payload: Raw = save.payload): void {
     if (this.#saves.get(save.sid) !== save) return
     this.#bytes += sizeOf(base) - (save.base === undefined ? 0 : sizeOf(save.base))
+    this.#bytes += sizeOf(payload) - sizeOf(save.payload)
     save.base = base
+    save.payload = payload
   }
 
   /**
@@ -128,9 +135,12 @@ export class WriteQueue {
     return evicted
   }
 
-  removeDestroy(sid: string): void {
+  /** Takes a session's delete out; it is returned to whoever is to tell how it ended. */
+  removeDestroy(sid: string): PendingDestroy | undefined {
+    const destroy = this.#destroys.get(sid)
     this.#destroys.delete(sid)
     if (this.#destroys.size === 0) this.#saturated = false
+    return destroy
   }
 
   /** Forgets all saves: every session was deleted. */

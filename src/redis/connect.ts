@@ -1,6 +1,7 @@
 /**
  * The connection to Redis: made here to fail fast, or supplied and checked. Knows whether commands can be sent, the
- * server's clock and its `run_id`; both are read anew at every `ready`, before the first command is let through.
+ * server's clock, its `run_id` and whether it may evict; all are read anew at every `ready`, before the first command
+ * is let through.
  */
 import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { RedisFailure } from '../errors.js'
@@ -43,6 +44,7 @@ export class Connection implements LaneConnection {
   /** Redis's clock minus ours (monotonic), ms, rounded down so that a not-after is never too late. */
   #offset: number | undefined
   #runId: string | undefined
+  #warnedAboutEviction = false
   #watchdog: NodeJS.Timeout | undefined
   /** The socket was dropped, and no other has been connected since. */
   #isCut = false
@@ -66,6 +68,11 @@ export class Connection implements LaneConnection {
     if (status === 'ready') this.#onReady()
     else if (status === 'wait') this.client.connect().catch(() => {})
     else if (status === 'end' || status === 'close' || status === 'reconnecting') this.#lost()
+  }
+
+  /** Which server answers; unknown on Cluster, where there are several. */
+  get runId(): string | undefined {
+    return this.#runId
   }
 
   get state(): ConnectionState {
@@ -157,6 +164,18 @@ export class Connection implements LaneConnection {
     return (this.client as Redis).client('SETNAME', 'resilient-session-store').catch(noop)
   }
 
+  /** Tells once that Redis may drop what nobody has asked it to drop. */
+  #warnAboutEviction(policy: string | undefined): void {
+    if (this.#warnedAboutEviction || policy === undefined || policy === 'noeviction') return
+    this.#warnedAboutEviction = true
+    process.emitWarning(`Redis may evict what the session store keeps: its maxmemory-policy is '${policy}'`, {
+      type: 'SessionStoreWarning',
+      code: 'SESSION_STORE_EVICTION',
+      detail:
+        'When it is full it drops sessions, and with them the markers that keep destroyed sessions from coming back. Set maxmemory-policy to noeviction.',
+    })
+  }
+
   readonly #onError = (error: unknown): void => {
     const reason = classify(error)
     this.#cause = toFailure(error, reason ?? 'not-connected')
@@ -211,14 +230,16 @@ export class Connection implements LaneConnection {
     const before = this.#runId
     try {
       // In one write: a Redis with too many clients has hung up by then, and a second one would cost us its answer.
-      const [info] = await corked(client, true, () =>
+      const [server, memory] = await corked(client, true, () =>
         Promise.all([
           (client.info('server') as Promise<string>).catch(ifDenied),
+          this.isCluster ? undefined : (client.info('memory') as Promise<string>).catch(ifDenied),
           this.measure().catch(ifDenied),
           this.#own && this.#introduce(),
         ]),
       )
-      this.#runId = /^run_id:(\w+)/m.exec(info ?? '')?.[1] ?? this.#runId
+      if (!this.isCluster) this.#runId = field(server, 'run_id') ?? this.#runId
+      this.#warnAboutEviction(field(memory, 'maxmemory_policy'))
     } catch (error) {
       const failure = toFailure(error, classify(error) ?? 'not-connected')
       if (failure.reason !== 'reset') this.#cause = failure
@@ -285,6 +306,11 @@ function onceInAWhileOnReadOnly(): (error: Error) => boolean {
     last = now
     return true
   }
+}
+
+/** A field of INFO, without its name. */
+function field(info: string | undefined, name: string): string | undefined {
+  return new RegExp(`^${name}:([\\w-]+)`, 'm').exec(info ?? '')?.[1]
 }
 
 /** Rights are checked by `ready()`; here a missing one costs a feature, not the connection. */

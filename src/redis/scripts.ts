@@ -27,8 +27,8 @@ export const GUARD: { readonly none: 'none'; readonly present: 'present'; readon
  *         that it failed must not be applied
  *       4 'none' | 'present' | 'digest'
  *       5… with 'digest': the acceptable SHA-1 digests of what is stored, and 'absent' where nothing may be
- * Returns 'saved', 'revoked', 'late', 'gone', or { 'conflict', stored value }; an error reply as Redis made it
- *   (pcall: Redis 6.2 would wrap it otherwise).
+ * Returns 'saved', 'unchanged' (with 'digest': this very value was stored already), 'revoked', 'late', 'gone', or
+ *   { 'conflict', stored value }; an error reply as Redis made it (pcall: Redis 6.2 would wrap it otherwise).
  */
 export const SAVE: Script = script(`
 if redis.call('EXISTS', KEYS[2]) == 1 then return 'revoked' end
@@ -36,9 +36,8 @@ if ARGV[3] ~= '' then
   local now = redis.call('TIME')
   if now[1] * 1000 + now[2] / 1000 > tonumber(ARGV[3]) then return 'late' end
 end
-if ARGV[4] == 'present' then
-  if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
-elseif ARGV[4] == 'digest' then
+local result = 'saved'
+if ARGV[4] == 'digest' then
   local stored = redis.call('GET', KEYS[1])
   local digest = stored and redis.sha1hex(stored) or 'absent'
   local expected = false
@@ -49,15 +48,18 @@ elseif ARGV[4] == 'digest' then
     if not stored then return 'gone' end
     return {'conflict', stored}
   end
+  if digest == redis.sha1hex(ARGV[1]) then result = 'unchanged' end
 end
-local reply
-if ARGV[2] == '' then
-  reply = redis.pcall('SET', KEYS[1], ARGV[1])
-else
-  reply = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local command = {'SET', KEYS[1], ARGV[1]}
+if ARGV[2] ~= '' then
+  command[4] = 'PX'
+  command[5] = ARGV[2]
 end
+if ARGV[4] == 'present' then command[#command + 1] = 'XX' end
+local reply = redis.pcall(unpack(command))
+if not reply then return 'gone' end
 if reply.err then return reply end
-return 'saved'
+return result
 `)
 
 /**

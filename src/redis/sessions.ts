@@ -21,7 +21,7 @@ export type Guard =
   | { readonly kind: 'digest'; readonly digests: readonly string[] }
 
 export type SaveReply =
-  | { readonly result: 'saved' | 'revoked' | 'late' | 'gone' }
+  | { readonly result: 'saved' | 'unchanged' | 'revoked' | 'late' | 'gone' }
   | { readonly result: 'conflict'; readonly stored: Raw }
 
 export interface SaveCommand {
@@ -90,21 +90,18 @@ export class SessionCommands {
   save(command: SaveCommand): WriteRequest {
     const keys = this.#keys(command.sid)
     const { guard } = command
-    return async (deadline) => {
-      const reply = await this.#evaluate(SAVE, keys, [
-        command.value,
-        command.ttl === undefined ? '' : String(command.ttl),
-        this.#connection.notAfter(deadline),
-        guard.kind,
-        ...(guard.kind === 'digest' ? guard.digests : []),
-      ])
-      return Array.isArray(reply) ? { result: 'conflict', stored: reply[1] as Raw } : { result: text(reply) }
+    const digests = guard.kind === 'digest' ? guard.digests : []
+    const ttl = command.ttl === undefined ? '' : String(command.ttl)
+    return (deadline) => {
+      const args = [command.value, ttl, this.#connection.notAfter(deadline), guard.kind, ...digests]
+      return this.#evaluate(SAVE, keys, args).then(saveReply)
     }
   }
 
-  destroy(sid: string): WriteRequest {
+  /** Deletes a session and leaves a marker, for `revokeFor` ms or what is left of it. */
+  destroy(sid: string, revokeFor: number = this.#revokeFor): WriteRequest {
     const keys = this.#keys(sid)
-    return () => this.#evaluate(DESTROY, keys, [String(this.#revokeFor)])
+    return () => this.#evaluate(DESTROY, keys, [String(revokeFor)])
   }
 
   /** Deletes without a marker: the session expired. */
@@ -201,16 +198,20 @@ export class SessionCommands {
   }
 
   /** EVALSHA; where Redis does not know the script (restarted, another server), EVAL, which also loads it. */
-  async #evaluate({ sha, source }: Script, keys: string[], args: Raw[]): Promise<unknown> {
+  #evaluate({ sha, source }: Script, keys: string[], args: Raw[]): Promise<unknown> {
     const client = this.#connection.client as Client & EvalBuffer
     const rest = [keys.length, ...keys, ...args] as const
-    try {
-      return await (this.#binary ? client.evalshaBuffer(sha, ...rest) : client.evalsha(sha, ...rest))
-    } catch (error) {
+    const reply = this.#binary ? client.evalshaBuffer(sha, ...rest) : client.evalsha(sha, ...rest)
+    return reply.catch((error: unknown) => {
       if (!isNoScript(error)) throw error
-      return await (this.#binary ? client.evalBuffer(source, ...rest) : client.eval(source, ...rest))
-    }
+      return this.#binary ? client.evalBuffer(source, ...rest) : client.eval(source, ...rest)
+    })
   }
+}
+
+function saveReply(reply: unknown): SaveReply {
+  if (Array.isArray(reply)) return { result: 'conflict', stored: reply[1] as Raw }
+  return { result: text(reply) as Exclude<SaveReply['result'], 'conflict'> }
 }
 
 /** ioredis has a Buffer twin of every command; its types leave out these two. */

@@ -310,36 +310,6 @@ describe('encode and decode', () => {
   })
 })
 
-describe('sameContent', () => {
-  const one = '{"cookie":{"expires":"2030-01-01T00:00:00.000Z"},"user":"ann","cart":[1,2]}'
-
-  it.each([
-    ['the same text', one, true],
-    ['another cookie', '{"cookie":{"expires":"2031-01-01T00:00:00.000Z"},"user":"ann","cart":[1,2]}', true],
-    ['no cookie', '{"user":"ann","cart":[1,2]}', true],
-    ['another order of names', '{"cart":[1,2],"user":"ann","cookie":{}}', true],
-    ['another value', '{"cookie":{},"user":"bob","cart":[1,2]}', false],
-    ['another order in a list', '{"cookie":{},"user":"ann","cart":[2,1]}', false],
-    ['something more', '{"cookie":{},"user":"ann","cart":[1,2],"admin":true}', false],
-    ['something less', '{"cookie":{},"user":"ann"}', false],
-    ['something of another kind', '{"cookie":{},"user":"ann","cart":["1","2"]}', false],
-    ['what cannot be read', '{"broken', false],
-    ['what is no session', '[]', false],
-  ])('%s', async (_, other, same) => {
-    expect(await codec().sameContent('abc', one, other)).toBe(same)
-    expect(await codec().sameContent('abc', other, one)).toBe(same)
-  })
-
-  it('compares what v8 keeps', async () => {
-    const own = codec({ serializer: 'v8' })
-    const raw = (data: object): Promise<string | Buffer> => own.encode('abc', { cookie: {}, ...data } as SessionData)
-    const since = await raw({ since: new Date(0), ids: new Set([1]) })
-    expect(await own.sameContent('abc', since, await raw({ since: new Date(0), ids: new Set([1]) }))).toBe(true)
-    expect(await own.sameContent('abc', since, await raw({ since: new Date(1), ids: new Set([1]) }))).toBe(false)
-    expect(await own.sameContent('abc', since, await raw({ since: new Date(0), ids: new Set([2]) }))).toBe(false)
-  })
-})
-
 it("takes express-session's own Cookie objects", async () => {
   const live = liveSession({ user: 'ann' }, { maxAge: 60_000 })
   expect(live.cookie).toBeInstanceOf(session.Cookie)

@@ -110,6 +110,26 @@ describe('what may be served', () => {
   })
 })
 
+describe('after all was cleared', () => {
+  it('what was asked for before is not kept: its answer came late', () => {
+    const { cache, clock, put } = setUp()
+    const askedAt = clock.monotonic()
+    clock.advance(5)
+    cache.clear()
+    put('a', { confirmedAt: askedAt })
+    expect([cache.get('a'), cache.size]).toEqual([undefined, 0])
+  })
+
+  it('what is asked for from then on is', () => {
+    const { cache, clock, put } = setUp()
+    cache.clear()
+    put('a')
+    clock.advance(1)
+    put('b')
+    expect([cache.get('a')?.raw, cache.get('b')?.raw]).toEqual(['value of a', 'value of b'])
+  })
+})
+
 describe('put', () => {
   it('keeps what Redis confirmed last: an answer that comes late replaces nothing newer', () => {
     const { cache, clock, put } = setUp()

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { inherit, noteAttempt, type Provenance, provenanceOf, remember } from '../../src/provenance.js'
 
 function from(sid: string, source: Provenance['source'] = 'redis'): Provenance {
-  return { sid, source, raw: '{}', confirmedAt: 1, originalMaxAge: null, attempts: [] }
+  return { sid, source, raw: '{}', confirmedAt: 1, originalMaxAge: null, attempts: [], begun: 0, kept: 0 }
 }
 
 function request(): IncomingMessage {

@@ -10,14 +10,22 @@ import { type NewSave, WriteQueue } from '../../src/write-queue.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { until } from '../support/wait.js'
 
+const REFUSED = { type: 'conflict', operation: 'set', queued: true, resolution: 'refused', clashes: 0 }
 const DOWN = new RedisFailure('busy', 'BUSY Redis is busy running a script.')
+
+interface Destroy {
+  readonly sid: string
+  readonly revokeFor: number | undefined
+}
 
 /** Redis as the replay sees it: keeps values, and compares as the SAVE script does. */
 class FakeRedis {
   readonly stored = new Map<string, Raw>()
   readonly revoked = new Set<string>()
-  /** What reached it, in order: `destroy a`, `save b`. */
+  /** What reached it, in order: `revoke a`, `destroy b`, `save c`. */
   readonly log: string[] = []
+  /** For how long the markers stand that were sent again, ms. */
+  readonly revocations = new Map<string, number>()
   readonly ttls = new Map<string, number | undefined>()
   underWay = 0
   mostUnderWay = 0
@@ -27,8 +35,12 @@ class FakeRedis {
   after: (command: string, sid: string) => unknown = () => {}
 
   readonly saves = { run: (command: SaveCommand) => this.#command('save', command.sid, () => this.#save(command)) }
-  readonly commands = { destroy: (sid: string) => sid }
-  readonly lifetime = { run: (sid: string) => this.#command('destroy', sid, () => this.#destroy(sid)) }
+  /** A delete says for how long its marker is to stand only where that is sent again. */
+  readonly commands = { destroy: (sid: string, revokeFor?: number): Destroy => ({ sid, revokeFor }) }
+  readonly lifetime = {
+    run: ({ sid, revokeFor }: Destroy) =>
+      this.#command(revokeFor === undefined ? 'destroy' : 'revoke', sid, () => this.#destroy(sid, revokeFor)),
+  }
 
   async #command<T>(name: string, sid: string, run: () => T): Promise<T> {
     this.mostUnderWay = Math.max(this.mostUnderWay, ++this.underWay)
@@ -52,11 +64,12 @@ class FakeRedis {
       return stored === undefined ? { result: 'gone' } : { result: 'conflict', stored }
     this.stored.set(sid, value)
     this.ttls.set(sid, ttl)
-    return { result: 'saved' }
+    return { result: digest === sha1(value) ? 'unchanged' : 'saved' }
   }
 
-  #destroy(sid: string): number {
+  #destroy(sid: string, revokeFor: number | undefined): number {
     this.revoked.add(sid)
+    if (revokeFor !== undefined) this.revocations.set(sid, revokeFor)
     return this.stored.delete(sid) ? 1 : 0
   }
 }
@@ -69,6 +82,8 @@ let written: [sid: string, payload: Raw, ttl: number | undefined][]
 let replay: Replay
 /** Runs when a stored value is read for comparison: may wait. */
 let whileComparing: () => unknown
+/** The `run_id` of the server that answers. */
+let server: string | undefined
 
 beforeEach(() => {
   redis = new FakeRedis()
@@ -77,6 +92,12 @@ beforeEach(() => {
   records = []
   written = []
   whileComparing = () => {}
+  server = 'one'
+  replay = newReplay()
+})
+
+/** A replay of the queue; `more` wins. */
+function newReplay(more: Partial<ReplayOptions> = {}): Replay {
   const serializer = {
     stringify: (session: object) => JSON.stringify(session),
     parse: async (value: string) => {
@@ -84,18 +105,22 @@ beforeEach(() => {
       return JSON.parse(value)
     },
   }
-  replay = new Replay({
+  return new Replay({
     queue,
     commands: redis.commands as unknown as ReplayOptions['commands'],
     saves: redis.saves as unknown as ReplayOptions['saves'],
     lifetime: redis.lifetime as unknown as ReplayOptions['lifetime'],
     codec: new Codec(resolveOptions({ serializer }), clock),
+    concurrency: 'last-write',
+    restoreLost: false,
     timeout: 250,
     clock,
+    server: () => server,
     onWritten: (sid, payload, _, ttl) => written.push([sid, payload, ttl]),
     publish: (record) => records.push(record),
+    ...more,
   })
-})
+}
 
 afterEach(async () => {
   redis.before = () => {
@@ -135,10 +160,21 @@ async function run(): Promise<void> {
   await until(() => !replay.active, { what: 'the replay to stop' })
 }
 
+/** What was told: each record in a few words. */
 function types(): string[] {
-  return records.map(
-    ({ type, ...rest }) => `${type} ${'reason' in rest ? rest.reason : 'operation' in rest ? rest.operation : ''}`,
-  )
+  return records.map((record) => {
+    switch (record.type) {
+      case 'replayed':
+        return `replayed ${record.operation} ${record.outcome}`
+      case 'conflict':
+        return `conflict ${record.resolution} ${record.clashes}`
+      case 'dropped':
+      case 'revoked':
+        return `${record.type} ${record.reason}`
+      default:
+        return record.type
+    }
+  })
 }
 
 describe('order', () => {
@@ -198,8 +234,19 @@ describe('a queued delete', () => {
     addDestroy('x')
     await run()
     expect(redis.stored.has('x')).toBe(false)
-    expect(records).toEqual([{ type: 'replayed', operation: 'destroy', waited: expect.any(Number) }])
+    expect(records).toEqual([
+      { type: 'replayed', operation: 'destroy', outcome: 'written', waited: expect.any(Number) },
+    ])
     expect((records[0] as { waited: number }).waited).toBeGreaterThanOrEqual(0)
+  })
+
+  it('of a session that is gone already leaves its marker, and is told', async () => {
+    addDestroy('x')
+    await run()
+    expect(redis.revoked.has('x')).toBe(true)
+    expect(records).toEqual([
+      { type: 'replayed', operation: 'destroy', outcome: 'already-there', waited: expect.any(Number) },
+    ])
   })
 
   it('that was confirmed meanwhile by another destroy is not told again', async () => {
@@ -228,7 +275,18 @@ describe('a queued save', () => {
     expect(redis.stored.get('a')).toBe(text({ n: 1 }))
     expect(redis.ttls.get('a')).toBe(45_000)
     expect(written).toEqual([['a', text({ n: 1 }), 45_000]])
-    expect(records).toEqual([{ type: 'replayed', operation: 'set', waited: expect.any(Number) }])
+    expect(records).toEqual([{ type: 'replayed', operation: 'set', outcome: 'written', waited: expect.any(Number) }])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('that is stored already is told as such', async () => {
+    redis.stored.set('a', text({ n: 1 }))
+    addSave('a', { base: text({ n: 0 }), attempts: [sha1(text({ n: 1 }))], payload: text({ n: 1 }) })
+    await run()
+    expect(records).toEqual([
+      { type: 'replayed', operation: 'set', outcome: 'already-there', waited: expect.any(Number) },
+    ])
+    expect(written).toEqual([['a', text({ n: 1 }), 60_000]])
     expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
   })
 
@@ -258,7 +316,7 @@ describe('a queued save', () => {
     addSave('a', { base: text({ n: 0 }), payload: text({ n: 1 }) })
     await run()
     expect(redis.stored.get('a')).toBe(text({ n: 'theirs' }))
-    expect(records).toEqual([{ type: 'conflict', operation: 'set', queued: true }])
+    expect(records).toEqual([REFUSED])
     expect(written).toEqual([])
     expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
   })
@@ -268,7 +326,7 @@ describe('a queued save', () => {
     addSave('a', { base: undefined })
     await run()
     expect(redis.stored.get('a')).toBe(text({ n: 'theirs' }))
-    expect(types()).toEqual(['conflict set'])
+    expect(types()).toEqual(['conflict refused 0'])
   })
 
   it('replaces earlier writes of its own that were applied although they failed', async () => {
@@ -276,7 +334,7 @@ describe('a queued save', () => {
     addSave('a', { base: text({ n: 0 }), attempts: [sha1(text({ n: 1 }))], payload: text({ n: 2 }) })
     await run()
     expect(redis.stored.get('a')).toBe(text({ n: 2 }))
-    expect(types()).toEqual(['replayed set'])
+    expect(types()).toEqual(['replayed set written'])
   })
 
   it('replaces what a replay before it wrote without hearing of it', async () => {
@@ -291,7 +349,7 @@ describe('a queued save', () => {
     redis.after = () => {}
     await run()
     expect(redis.stored.get('a')).toBe(text({ n: 2 }))
-    expect(types()).toEqual(['replayed set'])
+    expect(types()).toEqual(['replayed set written'])
   })
 
   it('that has run out is given up unsent, and told', async () => {
@@ -315,7 +373,7 @@ describe('a queued save', () => {
     addSave('a')
     await run()
     expect(redis.stored.has('a')).toBe(false)
-    expect(records).toEqual([{ type: 'revoked', operation: 'set', queued: true }])
+    expect(records).toEqual([{ type: 'revoked', operation: 'set', reason: 'revoked', queued: true }])
     expect(queue.saves.size).toBe(0)
   })
 
@@ -323,8 +381,8 @@ describe('a queued save', () => {
     addSave('a', { base: text({ n: 0 }) })
     await run()
     expect(redis.stored.has('a')).toBe(false)
-    expect(records).toEqual([{ type: 'dropped', operation: 'set', reason: 'gone' }])
-    expect(queue.saves.size).toBe(0)
+    expect(records).toEqual([{ type: 'revoked', operation: 'set', reason: 'gone', queued: true }])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
   })
 
   it('that the store itself cannot send is given up, and told', async () => {
@@ -356,7 +414,7 @@ describe('when only the cookie changed meanwhile', () => {
     addSave('a', { base, payload: text({ n: 1 }) })
     await run()
     expect(redis.stored.get('a')).toBe(text({ n: 1 }))
-    expect(types()).toEqual(['replayed set'])
+    expect(types()).toEqual(['replayed set written'])
     expect(queue.bytes).toBe(0)
   })
 
@@ -365,7 +423,7 @@ describe('when only the cookie changed meanwhile', () => {
     redis.before = () => redis.stored.set('a', text({ n: 0 }, { touched: ++n }))
     addSave('a', { base, payload: text({ n: 1 }) })
     await run()
-    expect(types()).toEqual(['conflict set'])
+    expect(types()).toEqual(['conflict refused 0'])
     expect(redis.log.length).toBeGreaterThan(1)
     expect(redis.log.length).toBeLessThan(10)
   })
@@ -375,7 +433,446 @@ describe('when only the cookie changed meanwhile', () => {
     addSave('a', { base, payload: text({ n: 1 }) })
     await run()
     expect(redis.stored.get('a')).toBe('{"broken')
-    expect(types()).toEqual(['conflict set'])
+    expect(types()).toEqual(['conflict refused 0'])
+  })
+})
+
+/** What this process knows to be destroyed is to be sent again: each session for so many ms. */
+function revokeAgain(sessions: Record<string, number>): void {
+  replay.revokeAgain(Object.entries(sessions))
+}
+
+describe('revocations that another server may not know', () => {
+  it('are sent before deletes, and those before saves', async () => {
+    addSave('a')
+    addDestroy('x')
+    revokeAgain({ r: 60_000, s: 60_000 })
+    redis.stored.set('r', text({ back: true }))
+    await run()
+    expect(redis.log).toEqual(['revoke r', 'revoke s', 'destroy x', 'save a'])
+    expect(redis.stored.has('r')).toBe(false)
+  })
+
+  it('each for what is left of its life, also when it had to wait', async () => {
+    revokeAgain({ r: 60_000, s: 5_000.5 })
+    clock.advance(1_000)
+    await run()
+    expect(redis.revocations).toEqual(
+      new Map([
+        ['r', 59_000],
+        ['s', 4_001],
+      ]),
+    )
+  })
+
+  it('are not sent when they are over', async () => {
+    revokeAgain({ r: 1_000, s: 1_001 })
+    clock.advance(1_000)
+    await run()
+    expect(redis.log).toEqual(['revoke s'])
+    expect(replay.revoked()).toBeUndefined()
+  })
+
+  it('are the replay’s own matter: nobody is told', async () => {
+    revokeAgain({ r: 60_000 })
+    await run()
+    expect(records).toEqual([])
+    expect([redis.log, replay.active]).toEqual([['revoke r'], false])
+  })
+
+  it('are something to send: alone, too, and then no more', async () => {
+    revokeAgain({ r: 60_000 })
+    replay.kick()
+    expect(replay.active).toBe(true)
+    await run()
+    redis.log.length = 0
+    await run()
+    expect(redis.log).toEqual([])
+  })
+
+  it('no delete and no save leaves before every one of them is confirmed', async () => {
+    addSave('a')
+    addDestroy('x')
+    revokeAgain({ r: 60_000, s: 60_000, t: 60_000 })
+    redis.before = (_, sid) => {
+      if (sid === 's') throw DOWN
+    }
+    await run()
+    expect(redis.log.filter((sent) => !sent.startsWith('revoke'))).toEqual([])
+    expect([queue.saves.size, queue.destroys.size]).toEqual([1, 1])
+    expect(records).toEqual([])
+
+    redis.before = () => {}
+    redis.log.length = 0
+    await run()
+    // What was confirmed is not sent again.
+    expect(redis.log).toEqual(['revoke s', 'destroy x', 'save a'])
+  })
+
+  it('a reply that was lost means one more, not one less', async () => {
+    addSave('a')
+    revokeAgain({ r: 60_000 })
+    redis.after = () => {
+      throw new RedisFailure('timeout', 'no answer within the timeout')
+    }
+    await run()
+    expect(redis.log).toEqual(['revoke r'])
+    redis.after = () => {}
+    await run()
+    expect(redis.log).toEqual(['revoke r', 'revoke r', 'save a'])
+  })
+
+  it('are tried again by themselves', async () => {
+    revokeAgain({ r: 60_000 })
+    let failures = 0
+    redis.before = () => {
+      if (++failures <= 2) throw DOWN
+    }
+    replay.kick()
+    await until(() => redis.revocations.has('r'))
+    expect(redis.log).toEqual(['revoke r', 'revoke r', 'revoke r'])
+  })
+
+  it('one that cannot be sent at all holds up nobody', async () => {
+    addSave('a')
+    revokeAgain({ r: 60_000, s: 60_000 })
+    redis.before = (_, sid) => {
+      if (sid === 'r') throw new RangeError('no hash tag')
+    }
+    await run()
+    expect(redis.log).toEqual(['revoke r', 'revoke s', 'save a'])
+    expect(replay.revoked()).toBeUndefined()
+  })
+
+  it('a bounded number is under way at once', async () => {
+    revokeAgain(Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`session ${n}`, 60_000])))
+    redis.before = () => nextTurn()
+    await run()
+    expect(redis.revocations.size).toBe(200)
+    expect(redis.mostUnderWay).toBeLessThanOrEqual(32)
+  })
+
+  it('that come while a replay runs are sent by the next one, before its saves', async () => {
+    addSave('a')
+    let first = true
+    redis.before = () => {
+      if (first) {
+        revokeAgain({ r: 60_000 })
+        addSave('b')
+        replay.kick()
+      }
+      first = false
+    }
+    await run()
+    expect(redis.log).toEqual(['save a', 'revoke r', 'save b'])
+  })
+
+  it('of yet another server replace those that wait', async () => {
+    revokeAgain({ r: 60_000 })
+    clock.advance(10_000)
+    revokeAgain({ r: 50_000, s: 50_000 })
+    await run()
+    expect(redis.log).toEqual(['revoke r', 'revoke s'])
+    expect(redis.revocations.get('r')).toBe(50_000)
+  })
+})
+
+describe('revoked()', () => {
+  it('is nothing to wait for where none is to be sent', async () => {
+    expect(replay.revoked()).toBeUndefined()
+    addSave('a')
+    await run()
+    expect(replay.revoked()).toBeUndefined()
+  })
+
+  it('settles when the last one is confirmed, and not before', async () => {
+    let answer!: () => void
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    revokeAgain({ r: 60_000, s: 60_000 })
+    const revoked = replay.revoked()
+    let done = false
+    revoked?.then(() => {
+      done = true
+    })
+    redis.before = (_, sid) => (sid === 's' ? answered : undefined)
+    replay.kick()
+    await until(() => redis.revocations.has('r'))
+    await nextTurn()
+    expect(done).toBe(false)
+    answer()
+    await revoked
+    expect([...redis.revocations.keys()]).toEqual(['r', 's'])
+    expect(replay.revoked()).toBeUndefined()
+  })
+
+  it('is one promise for all who ask, and outlives failures', async () => {
+    revokeAgain({ r: 60_000 })
+    const revoked = replay.revoked()
+    redis.before = () => {
+      throw DOWN
+    }
+    await run()
+    expect(replay.revoked()).toBe(revoked)
+    redis.before = () => {}
+    await run()
+    await revoked
+  })
+
+  it('settles where all were over, or could not be sent', async () => {
+    revokeAgain({ over: 1, refused: 60_000 })
+    const revoked = replay.revoked()
+    clock.advance(1_000)
+    redis.before = () => {
+      throw new RangeError('no hash tag')
+    }
+    await run()
+    await revoked
+  })
+
+  it('is another promise for those of the next server', async () => {
+    revokeAgain({ r: 60_000 })
+    const first = replay.revoked()
+    await run()
+    await first
+    revokeAgain({ r: 60_000 })
+    const second = replay.revoked()
+    expect(second).toBeInstanceOf(Promise)
+    expect(second).not.toBe(first)
+    await run()
+    await second
+  })
+})
+
+describe('what another server does not have', () => {
+  const lost = (more: Partial<NewSave> = {}): void =>
+    addSave('a', { base: text({ n: 0 }), server: 'one', payload: text({ n: 1 }), ...more })
+
+  beforeEach(() => {
+    replay = newReplay({ restoreLost: true })
+    server = 'another'
+  })
+
+  it('is written again with what is left of its life, and told, where `restoreLost` is on', async () => {
+    lost()
+    clock.advance(15_000)
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 1 }))
+    expect(redis.ttls.get('a')).toBe(45_000)
+    expect(written).toEqual([['a', text({ n: 1 }), 45_000]])
+    expect(records).toEqual([
+      { type: 'replayed', operation: 'set', outcome: 'written', waited: expect.any(Number) },
+      { type: 'restored', operation: 'set', queued: true },
+    ])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('is refused as gone where it is off', async () => {
+    replay = newReplay({ restoreLost: false })
+    lost()
+    await run()
+    expect(redis.stored.has('a')).toBe(false)
+    expect(records).toEqual([{ type: 'revoked', operation: 'set', reason: 'gone', queued: true }])
+  })
+
+  it.each([
+    ['the same server answers: it was deleted there', 'one', 'one'],
+    ['it is not known who confirmed it', undefined, 'another'],
+    ['it is not known who answers', 'one', undefined],
+    ['neither is known', undefined, undefined],
+  ])('is refused as gone where %s', async (_, confirmedBy, answering) => {
+    server = answering
+    lost({ server: confirmedBy })
+    await run()
+    expect(redis.stored.has('a')).toBe(false)
+    expect(types()).toEqual(['revoked gone'])
+  })
+
+  it('is not restored where it was destroyed: revocations known here come first', async () => {
+    lost()
+    revokeAgain({ a: 60_000 })
+    await run()
+    expect(redis.stored.has('a')).toBe(false)
+    expect(redis.log[0]).toBe('revoke a')
+    expect(types()).toEqual(['revoked revoked'])
+  })
+
+  it('is not restored where somebody destroys it between the refusal and the restoring', async () => {
+    lost()
+    redis.after = () => redis.revoked.add('a')
+    await run()
+    expect(redis.log).toEqual(['save a', 'save a'])
+    expect(redis.stored.has('a')).toBe(false)
+    expect(types()).toEqual(['revoked revoked'])
+  })
+
+  it('never replaces what somebody has made anew meanwhile: a conflict', async () => {
+    lost()
+    redis.after = () => {
+      redis.after = () => {}
+      redis.stored.set('a', text({ n: 'theirs' }))
+    }
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 'theirs' }))
+    expect(types()).toEqual(['conflict refused 0'])
+  })
+
+  it('replaces what somebody has restored of it meanwhile, if that is what it was made from', async () => {
+    lost()
+    redis.after = () => {
+      redis.after = () => {}
+      redis.stored.set('a', text({ n: 0 }))
+    }
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 1 }))
+    expect(types()[0]).toBe('replayed set written')
+  })
+
+  it('is found there by the next try where the reply was lost', async () => {
+    lost()
+    let saves = 0
+    redis.after = () => {
+      if (++saves === 2) throw new RedisFailure('timeout', 'no answer within the timeout')
+    }
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ n: 1 }))
+    expect(records).toEqual([])
+    await run()
+    expect(types()).toEqual(['replayed set already-there'])
+    expect(queue.saves.size).toBe(0)
+  })
+
+  it('is a matter of sessions that were there: a new one is simply written', async () => {
+    addSave('a', { server: 'one' })
+    await run()
+    expect(types()).toEqual(['replayed set written'])
+  })
+})
+
+describe("a conflict under `concurrency: 'merge'`", () => {
+  const base = text({ cart: [1], theme: 'light' })
+  const ours = text({ cart: [1, 2], theme: 'light' })
+
+  beforeEach(() => {
+    replay = newReplay({ concurrency: 'merge' })
+  })
+
+  it('keeps both changes, and is told to nobody where they do not clash', async () => {
+    redis.stored.set('a', text({ cart: [1], theme: 'dark', admin: false }))
+    addSave('a', { base, payload: ours })
+    await run()
+    expect(JSON.parse(String(redis.stored.get('a')))).toEqual({
+      cookie: {},
+      cart: [1, 2],
+      theme: 'dark',
+      admin: false,
+    })
+    expect(types()).toEqual(['replayed set written'])
+    // What is kept for the time without Redis is the merged one.
+    expect(written).toEqual([['a', redis.stored.get('a'), 60_000]])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('is told with the number of keys that both had changed, and ours stand', async () => {
+    redis.stored.set('a', text({ cart: [], theme: 'dark' }))
+    addSave('a', { base, payload: text({ cart: [1, 2], theme: 'red' }) })
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ cart: [1, 2], theme: 'red' }))
+    expect(records[0]).toEqual({ type: 'conflict', operation: 'set', queued: true, resolution: 'merged', clashes: 2 })
+    expect(types()).toEqual(['conflict merged 2', 'replayed set written'])
+  })
+
+  it('is merged anew when the stored session changes again meanwhile: every change is kept', async () => {
+    redis.stored.set('a', text({ cart: [1], theme: 'dark' }))
+    addSave('a', { base, payload: ours })
+    let changes = 0
+    redis.after = () => {
+      if (++changes <= 2) redis.stored.set('a', text({ cart: [1], theme: 'dark', [`tab${changes}`]: true }))
+    }
+    await run()
+    expect(JSON.parse(String(redis.stored.get('a')))).toEqual({ cookie: {}, cart: [1, 2], theme: 'dark', tab2: true })
+    expect(types()).toEqual(['replayed set written'])
+  })
+
+  it('time and again, the save gives up at last rather than go on for ever', async () => {
+    let n = 0
+    redis.before = () => redis.stored.set('a', text({ cart: [1], theme: `theirs ${++n}` }))
+    addSave('a', { base, payload: ours })
+    await run()
+    expect(types()).toEqual(['conflict refused 0'])
+    expect(redis.log.length).toBeGreaterThan(1)
+    expect(redis.log.length).toBeLessThan(10)
+    expect(redis.stored.get('a')).toBe(text({ cart: [1], theme: `theirs ${n}` }))
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it.each([
+    ['of a session that was new here', undefined, text({ theme: 'dark' })],
+    ['with what cannot be read', base, '{"broken'],
+  ])('%s is refused all the same', async (_, from, stored) => {
+    redis.stored.set('a', stored)
+    addSave('a', { base: from, payload: ours })
+    await run()
+    expect(redis.stored.get('a')).toBe(stored)
+    expect(records).toEqual([REFUSED])
+  })
+
+  it.each(['last-write', 'reject'] as const)("is refused under '%s'", async (concurrency) => {
+    replay = newReplay({ concurrency })
+    redis.stored.set('a', text({ cart: [1], theme: 'dark' }))
+    addSave('a', { base, payload: ours })
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ cart: [1], theme: 'dark' }))
+    expect(records).toEqual([REFUSED])
+  })
+
+  it('a save that changes while it is merged is merged as it is then', async () => {
+    redis.stored.set('a', text({ cart: [1], theme: 'dark' }))
+    addSave('a', { base, payload: ours })
+    whileComparing = () => {
+      whileComparing = () => {}
+      addSave('a', { base, payload: text({ cart: [1, 2, 3], theme: 'light' }) })
+    }
+    await run()
+    expect(JSON.parse(String(redis.stored.get('a')))).toEqual({ cookie: {}, cart: [1, 2, 3], theme: 'dark' })
+    expect(types()).toEqual(['replayed set written'])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('a logout while it is merged wins: nothing is written, and nothing told of it here', async () => {
+    const theirs = text({ cart: [1], theme: 'dark' })
+    redis.stored.set('a', theirs)
+    addSave('a', { base, payload: ours })
+    whileComparing = () => queue.removeSave('a')
+    await run()
+    expect(redis.stored.get('a')).toBe(theirs)
+    expect(redis.log).toEqual(['save a'])
+    expect([records, written]).toEqual([[], []])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
+  })
+
+  it('another session of that id, made while it is merged, waits untouched', async () => {
+    redis.stored.set('a', text({ cart: [1], theme: 'dark' }))
+    addSave('a', { base, payload: ours })
+    whileComparing = () => {
+      whileComparing = () => {}
+      queue.removeSave('a')
+      addSave('a', { base: text({ of: 'bob' }), payload: text({ of: 'bob', n: 1 }) })
+    }
+    await run()
+    expect(queue.saves.get('a')).toMatchObject({ base: text({ of: 'bob' }), payload: text({ of: 'bob', n: 1 }) })
+    expect(records).toEqual([])
+    expect(queue.bytes).toBe(2 * ('a'.length + text({ of: 'bob' }).length + text({ of: 'bob', n: 1 }).length))
+  })
+
+  it('a session that ends while it is merged is given up, and told', async () => {
+    redis.stored.set('a', text({ cart: [1], theme: 'dark' }))
+    addSave('a', { base, payload: ours, expiresAt: clock.monotonic() + 1_000 })
+    whileComparing = () => clock.advance(1_000)
+    await run()
+    expect(redis.stored.get('a')).toBe(text({ cart: [1], theme: 'dark' }))
+    expect(types()).toEqual(['dropped expired'])
   })
 })
 
@@ -391,7 +888,7 @@ describe('what happens while a save is on its way', () => {
     expect(redis.log).toEqual(['save a', 'save a'])
     expect(redis.stored.get('a')).toBe(text({ n: 2 }))
     expect(written.map(([, payload]) => payload)).toEqual([text({ n: 2 })])
-    expect(types()).toEqual(['replayed set'])
+    expect(types()).toEqual(['replayed set written'])
     expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
   })
 
@@ -481,7 +978,7 @@ describe('when Redis fails', () => {
     replay.kick()
     await until(() => redis.stored.has('a'))
     await until(() => queue.saves.size === 0)
-    expect(types()).toEqual(['replayed set'])
+    expect(types()).toEqual(['replayed set written'])
   })
 
   it('a save that came too late for Redis is tried again, too', async () => {
@@ -569,7 +1066,7 @@ describe('finish', () => {
     addDestroy('x')
     expect(await replay.finish(performance.now() + 5_000)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
     expect(redis.log).toEqual(['destroy x', 'save a'])
-    expect(types().sort()).toEqual(['replayed destroy', 'replayed set'])
+    expect(types().sort()).toEqual(['replayed destroy already-there', 'replayed set written'])
   })
 
   it('goes on trying until the deadline', async () => {
@@ -632,7 +1129,34 @@ describe('finish', () => {
       if (sid === 'session 1') throw DOWN
     }
     expect(await replay.finish(performance.now() + 60)).toEqual({ droppedSaves: 1, droppedDestroys: 0 })
-    expect(types().sort()).toEqual(['dropped shutdown', 'replayed set', 'replayed set'])
+    expect(types().sort()).toEqual(['dropped shutdown', 'replayed set written', 'replayed set written'])
+  })
+
+  it('sends revocations, too, before what waits', async () => {
+    addSave('a')
+    revokeAgain({ r: 60_000 })
+    expect(await replay.finish(performance.now() + 5_000)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
+    expect(redis.log).toEqual(['revoke r', 'save a'])
+  })
+
+  it('leaves no timer behind for revocations that could not be sent', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    let answer!: () => void
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    redis.before = async () => {
+      await answered
+      throw DOWN
+    }
+    revokeAgain({ r: 60_000 })
+    replay.kick()
+    await replay.finish(performance.now())
+    answer()
+    await until(() => !replay.active)
+    vi.advanceTimersByTime(60_000)
+    expect(redis.log).toEqual(['revoke r'])
+    expect([vi.getTimerCount(), replay.active]).toEqual([0, false])
   })
 
   it('leaves no timer behind', async () => {

@@ -78,6 +78,8 @@ describe('defaults', () => {
     maxInFlight: 10_000,
     cache: undefined,
     degradation: PRESETS.strict,
+    concurrency: 'last-write',
+    restoreLost: false,
     queue: { max: 10_000, maxBytes: 64 * 1024 * 1024, maxAge: 600_000 },
     revokeFor: 600_000,
     onRedisDown: undefined,
@@ -160,7 +162,7 @@ describe.each(integers)('$option', ({ option, min, max, unit }) => {
   })
 })
 
-describe.each(['resetOnRead', 'disableTouch', 'disableTTL'])('%s', (option) => {
+describe.each(['resetOnRead', 'disableTouch', 'disableTTL', 'restoreLost'])('%s', (option) => {
   it('is a boolean', () => {
     expect(valueAt(resolve({ [option]: true }), option)).toBe(true)
     expect(valueAt(resolve({ [option]: false }), option)).toBe(false)
@@ -370,6 +372,48 @@ describe('degradation', () => {
       expect(() => resolve({ degradation, cache: true })).not.toThrow()
     },
   )
+})
+
+describe('concurrency', () => {
+  it.each(['last-write', 'reject', 'merge'] as const)("takes '%s'", (concurrency) => {
+    expect(resolve({ concurrency }).concurrency).toBe(concurrency)
+  })
+
+  it.each([
+    ['overwrite', "'overwrite'"],
+    ['', "''"],
+    ['toString', "'toString'"],
+    [null, 'null'],
+    [true, 'true'],
+    [['merge'], 'an array'],
+    [() => 'merge', 'a function'],
+  ])('%o is a TypeError with the words it knows', (concurrency, shown) => {
+    const error = refusal({ concurrency })
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error.message).toBe(`option 'concurrency' must be one of 'last-write', 'reject', 'merge', got ${shown}`)
+  })
+})
+
+describe('restoreLost', () => {
+  it.each([
+    [{}, false],
+    [{ degradation: 'strict' }, false],
+    [{ cache: true }, false],
+    [{ cache: true, degradation: 'read-only' }, false],
+    [{ cache: true, degradation: 'available' }, true],
+    [{ degradation: { save: 'queue' } }, true],
+    [{ degradation: { save: 'drop' } }, false],
+    [{ degradation: { destroy: 'queue' } }, false],
+    [{ concurrency: 'merge' }, false],
+  ])('is on where saves are queued, otherwise off: %o', (options, restoreLost) => {
+    expect(resolve(options).restoreLost).toBe(restoreLost)
+    expect(resolve({ ...options, restoreLost: undefined }).restoreLost).toBe(restoreLost)
+  })
+
+  it('is what is asked for, whatever the policy', () => {
+    expect(resolve({ restoreLost: true }).restoreLost).toBe(true)
+    expect(resolve({ cache: true, degradation: 'available', restoreLost: false }).restoreLost).toBe(false)
+  })
 })
 
 describe('serializer', () => {

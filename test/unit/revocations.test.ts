@@ -64,3 +64,69 @@ describe('Revocations', () => {
     expect(revocations.has('session 100000')).toBe(true)
   })
 })
+
+describe('entries', () => {
+  it('are all of them, each with what is left of its life', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    expect([...revocations.entries()]).toEqual([])
+    revocations.add('a')
+    clock.advance(10_000)
+    revocations.add('b')
+    clock.advance(5_000)
+    expect(new Map(revocations.entries())).toEqual(
+      new Map([
+        ['a', 45_000],
+        ['b', 55_000],
+      ]),
+    )
+  })
+
+  it('are not those that are over', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    clock.advance(1_000)
+    revocations.add('b')
+    clock.advance(59_000)
+    expect([...revocations.entries()]).toEqual([['b', 1_000]])
+    clock.advance(1_000)
+    expect([...revocations.entries()]).toEqual([])
+  })
+
+  it('are whole ms, rounded up: none is forgotten before its time', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(1_000, clock)
+    revocations.add('a')
+    clock.advance(999.5)
+    expect([...revocations.entries()]).toEqual([['a', 1]])
+  })
+
+  it('count anew for a session destroyed again', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    clock.advance(50_000)
+    revocations.add('a')
+    expect([...revocations.entries()]).toEqual([['a', 60_000]])
+  })
+
+  it('are not made to live longer by being listed', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    for (let second = 0; second < 61; second++) {
+      for (const _ of revocations.entries());
+      clock.advance(1_000)
+    }
+    expect(revocations.has('a')).toBe(false)
+  })
+
+  it('do not follow the wall clock', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    clock.setWall(clock.wall() + 10 * 86_400_000)
+    expect([...revocations.entries()]).toEqual([['a', 60_000]])
+  })
+})

@@ -4,9 +4,10 @@ import { type Provenance, remember } from '../../src/provenance.js'
 import { isAwaited, saveSession, sessionStatus } from '../../src/session-status.js'
 
 /** A request as express-session leaves it, its session being of this origin. */
-function request(from?: Partial<Provenance>): IncomingMessage {
+function request(from?: Partial<Provenance>, keepsSaves?: boolean): IncomingMessage {
   const session = {}
-  const req = { session, sessionID: 'abc' } as unknown as IncomingMessage
+  const store = keepsSaves === undefined ? {} : { sessionStore: { keepsSaves } }
+  const req = { session, sessionID: 'abc', ...store } as unknown as IncomingMessage
   if (from !== undefined) {
     const provenance: Provenance = {
       sid: 'abc',
@@ -15,6 +16,8 @@ function request(from?: Partial<Provenance>): IncomingMessage {
       confirmedAt: undefined,
       originalMaxAge: null,
       attempts: [],
+      begun: 0,
+      kept: 0,
       ...from,
     }
     remember(session, req, provenance)
@@ -34,11 +37,35 @@ describe('sessionStatus', () => {
   })
 
   it('tells nothing of the kind where there is nothing to tell', () => {
-    expect(sessionStatus(request({ source: 'blank' }))).toEqual({ source: 'blank' })
+    expect(sessionStatus(request({ source: 'blank' }))).toEqual({ source: 'blank', keepsSaves: false })
+    expect(Object.keys(sessionStatus(request({ source: 'redis' })))).toEqual(['source', 'keepsSaves'])
+  })
+
+  it.each(['redis', 'stale', 'queued', 'new'] as const)(
+    "tells of a session from '%s' that its saves are kept where the store keeps saves",
+    (source) => {
+      expect(sessionStatus(request({ source }, true)).keepsSaves).toBe(true)
+      expect(sessionStatus(request({ source }, false)).keepsSaves).toBe(false)
+    },
+  )
+
+  it('tells of a blank session that its saves are not kept, whatever the store does', () => {
+    for (const keepsSaves of [true, false, undefined]) {
+      expect(sessionStatus(request({ source: 'blank' }, keepsSaves)).keepsSaves).toBe(false)
+    }
+  })
+
+  it('tells what the store does of a session that it did not load, too', () => {
+    expect(sessionStatus(request(undefined, true))).toEqual({ source: 'new', keepsSaves: true })
+    expect(sessionStatus(request(undefined, false))).toEqual({ source: 'new', keepsSaves: false })
+  })
+
+  it('supposes that another store keeps saves', () => {
+    expect(sessionStatus(request({ source: 'redis' })).keepsSaves).toBe(true)
   })
 
   it("is 'new' for a session that the store did not load", () => {
-    expect(sessionStatus(request())).toEqual({ source: 'new' })
+    expect(sessionStatus(request())).toEqual({ source: 'new', keepsSaves: true })
   })
 
   it.each([
@@ -46,7 +73,7 @@ describe('sessionStatus', () => {
     ['with its session destroyed', { session: null, sessionID: 'abc' }],
     ['with its session undefined', { session: undefined }],
   ])("is 'new' for a request %s", (_, req) => {
-    expect(sessionStatus(req as IncomingMessage)).toEqual({ source: 'new' })
+    expect(sessionStatus(req as IncomingMessage)).toEqual({ source: 'new', keepsSaves: true })
   })
 })
 

@@ -117,6 +117,33 @@ describe('a rebase', () => {
     expect(queue.bytes).toBe(counted(queue))
   })
 
+  it('may replace what waits, too: somebody else’s change was merged in', () => {
+    const queue = queueOf()
+    queue.addSave(save('a', { base: 'loaded', attempts: ['digest'] }))
+    queue.rebase(pending(queue, 'a'), 'stored meanwhile', 'merged: longer than either')
+    expect(queue.saves.get('a')).toMatchObject({
+      base: 'stored meanwhile',
+      payload: 'merged: longer than either',
+      attempts: new Set(['digest']),
+      expiresAt: 1_000_000,
+      servedUntil: 500_000,
+      // It is what waited, merged: no newer state that a replay has yet to send.
+      version: 0,
+    })
+    expect(queue.bytes).toBe(counted(queue))
+    queue.removeSave('a')
+    expect(queue.bytes).toBe(0)
+  })
+
+  it('counts bytes as they are, from nothing and back', () => {
+    const queue = queueOf()
+    queue.addSave(save('a'))
+    queue.rebase(pending(queue, 'a'), Buffer.alloc(300), Buffer.alloc(500))
+    expect(queue.bytes).toBe(counted(queue))
+    queue.rebase(pending(queue, 'a'), 'x', 'y')
+    expect(queue.bytes).toBe(counted(queue))
+  })
+
   it('of a save that waits no longer does not count', () => {
     const queue = queueOf()
     queue.addSave(save('a', { base: 'loaded' }))
@@ -125,8 +152,9 @@ describe('a rebase', () => {
     queue.rebase(gone, 'x'.repeat(500))
     expect(queue.bytes).toBe(0)
     queue.addSave(save('a'))
-    queue.rebase(gone, 'x'.repeat(500))
+    queue.rebase(gone, 'x'.repeat(500), 'y'.repeat(500))
     expect(queue.bytes).toBe(counted(queue))
+    expect(queue.saves.get('a')).toMatchObject({ base: undefined, payload: 'payload of a' })
   })
 })
 
@@ -199,6 +227,14 @@ describe('destroys', () => {
     queue.removeDestroy('a')
     queue.removeDestroy('unknown')
     expect([...queue.destroys.keys()]).toEqual(['b'])
+  })
+
+  it('are handed back when they are taken out, to whoever is to tell how they ended', () => {
+    const queue = queueOf()
+    queue.addDestroy({ sid: 'x', queuedAt: 1 })
+    expect(queue.removeDestroy('x')).toEqual({ sid: 'x', queuedAt: 1 })
+    expect(queue.removeDestroy('x')).toBeUndefined()
+    expect(queue.destroys.size).toBe(0)
   })
 
   it('are not bounded by the bounds on saves', () => {
