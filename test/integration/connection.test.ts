@@ -5,6 +5,7 @@ import { createClient } from 'redis'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ResilientStore } from '../../src/index.js'
 import { hasOpenssl } from '../support/certificates.js'
+import type { RedisServer } from '../support/redis-server.js'
 import { settled, until } from '../support/wait.js'
 import {
   afterThis,
@@ -202,6 +203,87 @@ describe('credentials', () => {
     said.push(await downError(store.get('very-secret-id')))
     const text = inspect(said, { depth: Number.POSITIVE_INFINITY, showHidden: true })
     expect(text).not.toMatch(/very-secret-id|DE89/)
+  })
+})
+
+describe('a Redis that may evict', () => {
+  const EVICTING = { config: { 'maxmemory-policy': 'allkeys-lru' } }
+
+  /** What the store, or Redis through it, makes Node warn of. */
+  function warnings() {
+    const spy = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    return (): unknown[] => spy.mock.calls.map(([, options]) => (options as unknown as { code: string }).code)
+  }
+
+  /** Cuts every connection but the test's own, and waits until the store has asked its first questions again. */
+  async function reconnect(redis: RedisServer, store: ResilientStore): Promise<void> {
+    const lost = new Promise<void>((resolve) => store.once('down', () => resolve()))
+    await redis.cli('CLIENT', 'KILL', 'TYPE', 'normal')
+    await lost
+    await untilUp(store)
+  }
+
+  it.each(['redis', 'client'] as const)('is warned of once per store, whatever the reconnects: %s', async (option) => {
+    const redis = await server(EVICTING)
+    const spy = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const open = () => readyStore(redis, option === 'client' ? { client: openClient(redis) } : {})
+    const store = await open()
+    expect(spy.mock.calls).toEqual([
+      [
+        expect.stringContaining("'allkeys-lru'"),
+        {
+          type: 'SessionStoreWarning',
+          code: 'SESSION_STORE_EVICTION',
+          detail: expect.stringContaining('Set maxmemory-policy to noeviction'),
+        },
+      ],
+    ])
+    for (let time = 0; time < 3; time++) await reconnect(redis, store)
+    await works(store)
+    expect(spy).toHaveBeenCalledOnce()
+    await open()
+    expect(spy).toHaveBeenCalledTimes(2)
+  })
+
+  it.each(['volatile-lru', 'volatile-ttl', 'allkeys-random', 'allkeys-lfu'])('by %s is warned of', async (policy) => {
+    const redis = await server({ config: { 'maxmemory-policy': policy } })
+    const warned = warnings()
+    await readyStore(redis)
+    expect(warned()).toEqual(['SESSION_STORE_EVICTION'])
+  })
+
+  it('is not a noeviction one; its policy is read anew at every connection', async () => {
+    const redis = await server({ maxmemory: '100mb' })
+    const warned = warnings()
+    const store = await readyStore(redis)
+    await reconnect(redis, store)
+    await works(store)
+    expect(warned()).toEqual([])
+    await redis.cli('CONFIG', 'SET', 'maxmemory-policy', 'volatile-lru')
+    await reconnect(redis, store)
+    expect(warned()).toEqual(['SESSION_STORE_EVICTION'])
+  })
+
+  it('goes unnoticed, and nothing else, by a user who may not ask for it', async () => {
+    const redis = await server(EVICTING)
+    await redis.cli('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '+@all', '-info')
+    const warned = warnings()
+    await works(openStore({ url: `redis://app:secret@127.0.0.1:${redis.port}` }))
+    expect(warned()).toEqual([])
+  })
+
+  it('costs no round trip: its policy is asked for with the rest', async () => {
+    const redis = await server(EVICTING)
+    const warned = warnings()
+    const proxy = await proxyTo(redis)
+    const held = proxy.holdReply(/^INFO/i)
+    const store = openStore(proxy, { timeout: 5_000 })
+    await held.hit()
+    await Promise.all([proxy.command('INFO', { nth: 2 }), proxy.command('TIME'), proxy.command('CLIENT')])
+    expect(warned()).toEqual([])
+    held.release()
+    await store.ready()
+    expect(warned()).toEqual(['SESSION_STORE_EVICTION'])
   })
 })
 

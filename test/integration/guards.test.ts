@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Concurrency } from '../../src/index.js'
 import { isPending, settled, until } from '../support/wait.js'
 import {
   downError,
@@ -62,7 +63,7 @@ describe('a save is refused', () => {
     await store.destroy('sid')
     await expect(store.set('sid', loaded)).rejects.toMatchObject({ code: 'ESESSIONREVOKED', status: 409 })
     await expect(store.set('sid', session())).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
-    expect(told).toEqual(Array(2).fill({ type: 'revoked', operation: 'set', queued: false }))
+    expect(told).toEqual(Array(2).fill({ type: 'revoked', operation: 'set', reason: 'revoked', queued: false }))
     expect(await redis.cli('EXISTS', keyOf('sid'))).toBe(0)
   })
 
@@ -81,10 +82,12 @@ describe('a save is refused', () => {
   it('when what was loaded has been deleted since by whoever leaves no marker', async () => {
     const redis = await server()
     const store = await readyStore(redis)
+    const told = outcomes(store)
     await store.set('sid', session())
     const loaded = await load(store, 'sid')
     await redis.cli('DEL', keyOf('sid'))
     await expect(store.set('sid', loaded)).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
+    expect(told).toEqual([{ type: 'revoked', operation: 'set', reason: 'gone', queued: false }])
     expect(await redis.cli('EXISTS', keyOf('sid'))).toBe(0)
     // A session that was made anew is another matter.
     await store.set('sid', session({ fresh: true }))
@@ -128,6 +131,83 @@ describe('a save is refused', () => {
     expect((await settled(store.set('sid', session()))).status).toBe('rejected')
     await until(async () => (await settled(store.set('sid', session()))).status === 'fulfilled')
     await load(store, 'sid')
+  })
+})
+
+describe('a save over what another process has saved since', () => {
+  /** Two processes that have loaded the same session, of which the other has saved already. */
+  async function raced(concurrency: Concurrency) {
+    const redis = await server()
+    const [store, other] = await Promise.all([
+      readyStore(redis, { cache: true, concurrency }),
+      readyStore(redis, { concurrency }),
+    ])
+    const told = outcomes(store)
+    await store.set('sid', session({ cart: [1], theme: 'light', visits: 1 }))
+    const [loaded, there] = [await load(store, 'sid'), await load(other, 'sid')]
+    await other.set('sid', Object.assign(there, { theme: 'dark', visits: 7 }))
+    return { store, other, told, loaded }
+  }
+  const refused = { type: 'conflict', operation: 'set', queued: false, resolution: 'refused', clashes: 0 }
+
+  it("'last-write' replaces it, and nobody is told", async () => {
+    const { store, other, told, loaded } = await raced('last-write')
+    await store.set('sid', Object.assign(loaded, { cart: [1, 2] }))
+    expect(await load(other, 'sid')).toMatchObject({ cart: [1, 2], theme: 'light', visits: 1 })
+    expect(told).toEqual([])
+  })
+
+  it("'reject' refuses it, and the request may load again", async () => {
+    const { store, other, told, loaded } = await raced('reject')
+    const save = store.set('sid', Object.assign(loaded, { cart: [1, 2] }))
+    await expect(save).rejects.toMatchObject({ code: 'ESESSIONCONFLICT', status: 409, operation: 'set' })
+    expect(await load(other, 'sid')).toMatchObject({ cart: [1], theme: 'dark', visits: 7 })
+    expect(told).toEqual([refused])
+    await store.set('sid', Object.assign(await load(store, 'sid'), { cart: [1, 2] }))
+    expect(await load(other, 'sid')).toMatchObject({ cart: [1, 2], theme: 'dark' })
+    expect(told).toEqual([refused])
+  })
+
+  it("'merge' keeps both, in Redis and in the request; where both changed the same this one stands", async () => {
+    const { store, other, told, loaded } = await raced('merge')
+    await store.set('sid', Object.assign(loaded, { cart: [1, 2], visits: 2 }))
+    const both = { cart: [1, 2], theme: 'dark', visits: 2 }
+    expect(await load(other, 'sid')).toMatchObject(both)
+    expect(loaded).toMatchObject(both)
+    expect(told).toEqual([{ ...refused, resolution: 'merged', clashes: 1 }])
+    // The request's next save is made from the merged one.
+    await store.set('sid', Object.assign(loaded, { cart: [] }))
+    expect(await load(other, 'sid')).toMatchObject({ ...both, cart: [] })
+    expect(told).toHaveLength(1)
+  })
+
+  it('a merge without a clash is told to nobody', async () => {
+    const { store, other, told, loaded } = await raced('merge')
+    await store.set('sid', Object.assign(loaded, { cart: [1, 2] }))
+    expect(await load(other, 'sid')).toMatchObject({ cart: [1, 2], theme: 'dark', visits: 7 })
+    expect(told).toEqual([])
+  })
+
+  it.each(['reject', 'merge'] as const)("another cookie is no conflict under '%s'", async (concurrency) => {
+    const redis = await server()
+    const [store, other] = await Promise.all([readyStore(redis, { concurrency }), readyStore(redis)])
+    const told = outcomes(store)
+    await store.set('sid', session({ step: 1 }, 60_000))
+    const loaded = await load(store, 'sid')
+    const there = await load(other, 'sid')
+    there.cookie.expires = new Date(Date.now() + 90_000)
+    await other.set('sid', there)
+    await store.set('sid', Object.assign(loaded, { step: 2 }))
+    expect(await load(other, 'sid')).toMatchObject({ step: 2 })
+    expect(told).toEqual([])
+  })
+
+  it.each(['last-write', 'reject', 'merge'] as const)("a logout wins under '%s'", async (concurrency) => {
+    const { store, other, told, loaded } = await raced(concurrency)
+    await other.destroy('sid')
+    await expect(store.set('sid', loaded)).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
+    expect(await other.get('sid')).toBeNull()
+    expect(told).toEqual([{ type: 'revoked', operation: 'set', reason: 'revoked', queued: false }])
   })
 })
 

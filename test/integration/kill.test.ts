@@ -182,13 +182,43 @@ describe('when it is started again', () => {
   it('does not create again what was lost with the data', async () => {
     const redis = await server()
     const store = await readyStore(redis)
+    const told = outcomes(store)
     await store.set('sid', session())
     const loaded = await load(store, 'sid')
     await redis.kill()
+    await untilDown(store)
     await redis.start()
     await untilUp(store)
     await expect(store.set('sid', loaded)).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
     expect(await store.get('sid')).toBeNull()
+    expect(told).toContainEqual({ type: 'revoked', operation: 'set', reason: 'gone', queued: false })
+  })
+
+  it('creates it again where `restoreLost` is on, from a request that still has it: but for what was destroyed', async () => {
+    const redis = await server()
+    const [store, elsewhere] = await Promise.all([readyStore(redis, { restoreLost: true }), readyStore(redis)])
+    const told = outcomes(store)
+    for (const sid of ['lost', 'left']) await store.set(sid, session({ step: 1 }))
+    const [lost, left] = [await load(store, 'lost'), await load(store, 'left')]
+    await elsewhere.destroy('left')
+    await redis.kill()
+    await untilDown(store)
+    await redis.start()
+    await Promise.all([untilUp(store), untilUp(elsewhere)])
+    // Who destroyed it has told the new server of it by then.
+    await until(async () => (await redis.cli<number>('EXISTS', markerOf('left'))) === 1, {
+      what: 'the logout to be sent again',
+    })
+    await store.set('lost', Object.assign(lost, { step: 2 }))
+    await expect(store.set('left', left)).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
+    expect(await load(elsewhere, 'lost')).toMatchObject({ step: 2 })
+    expect(await redis.cli('EXISTS', keyOf('left'))).toBe(0)
+    expect(told.filter(({ type }) => type === 'restored')).toEqual([
+      { type: 'restored', operation: 'set', queued: false },
+    ])
+    // Restored once: what is deleted from here on is gone.
+    await redis.cli('DEL', keyOf('lost'))
+    await expect(store.set('lost', lost)).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
   })
 })
 

@@ -51,9 +51,21 @@ async function stored(redis: RedisServer, sid: string): Promise<TestSession | nu
 /** How what was queued has ended. */
 function ends(told: readonly OutcomeRecord[]): string[] {
   return told
-    .filter(({ type }) => ['replayed', 'dropped', 'conflict', 'revoked'].includes(type))
-    .map((record) => [record.type, 'operation' in record && record.operation, 'reason' in record && record.reason])
-    .map((words) => words.filter(Boolean).join(' '))
+    .flatMap((record) => {
+      switch (record.type) {
+        case 'replayed':
+          return `replayed ${record.operation} ${record.outcome}`
+        case 'conflict':
+          return `conflict set ${record.resolution} ${record.clashes}`
+        case 'dropped':
+        case 'revoked':
+          return `${record.type} ${record.operation} ${record.reason}`
+        case 'restored':
+          return 'restored set'
+        default:
+          return []
+      }
+    })
     .sort()
 }
 
@@ -74,7 +86,7 @@ describe('a save while Redis is away', () => {
     expect(await stored(redis, 'known')).toMatchObject({ step: 2 })
     expect(await stored(redis, 'new')).toMatchObject({ step: 1 })
     expect(store.health().queue).toMatchObject({ saves: 0, bytes: 0 })
-    expect(ends(told)).toEqual(['replayed set', 'replayed set'])
+    expect(ends(told)).toEqual(['replayed set written', 'replayed set written'])
   })
 
   it('is followed by others of the same session, of which the last is written', async () => {
@@ -88,7 +100,7 @@ describe('a save while Redis is away', () => {
     expect(store.health().queue.saves).toBe(1)
     await heal(proxy, store)
     expect(await stored(redis, 'sid')).toMatchObject({ steps: [0, 1, 2, 3, 4, 5] })
-    expect(ends(told)).toEqual(['replayed set'])
+    expect(ends(told)).toEqual(['replayed set written'])
   })
 
   it('made by requests that had loaded the session before is written too', async () => {
@@ -117,7 +129,7 @@ describe('a save while Redis is away', () => {
     await expect(store.set('sid', Object.assign(queued, { step: 9 }))).rejects.toMatchObject({
       code: 'ESESSIONCONFLICT',
     })
-    expect(ends(told)).toEqual(['conflict set', 'replayed set'])
+    expect(ends(told)).toEqual(['conflict set refused 0', 'replayed set written'])
   })
 })
 
@@ -170,7 +182,7 @@ describe('what somebody else did meanwhile', () => {
     await heal(proxy, store)
     expect(await stored(redis, 'sid')).toMatchObject({ by: 'other' })
     expect(await load(store, 'sid')).toMatchObject({ by: 'other' })
-    expect(ends(told)).toEqual(['conflict set'])
+    expect(ends(told)).toEqual(['conflict set refused 0'])
   })
 
   it('is not overwritten by a session that was new here', async () => {
@@ -180,7 +192,7 @@ describe('what somebody else did meanwhile', () => {
     await store.set('sid', session({ by: 'us' }))
     await heal(proxy, store)
     expect(await stored(redis, 'sid')).toMatchObject({ by: 'other' })
-    expect(ends(told)).toEqual(['conflict set'])
+    expect(ends(told)).toEqual(['conflict set refused 0'])
   })
 
   it('is no conflict when it only moved the cookie', async () => {
@@ -195,7 +207,7 @@ describe('what somebody else did meanwhile', () => {
     await store.set('sid', Object.assign(loaded, { step: 1 }))
     await heal(proxy, store)
     expect(await stored(redis, 'sid')).toMatchObject({ step: 1 })
-    expect(ends(told)).toEqual(['replayed set'])
+    expect(ends(told)).toEqual(['replayed set written'])
   })
 
   it('is no conflict for a session that is new on both sides when both are the same', async () => {
@@ -205,7 +217,7 @@ describe('what somebody else did meanwhile', () => {
     await redis.cli('SET', keyOf('sid'), JSON.stringify(same))
     await store.set('sid', same)
     await heal(proxy, store)
-    expect(ends(told)).toEqual(['replayed set'])
+    expect(ends(told)).toEqual(['replayed set already-there'])
   })
 
   it('a logout elsewhere, stays', async () => {
@@ -219,7 +231,7 @@ describe('what somebody else did meanwhile', () => {
     await heal(proxy, store)
     expect(await stored(redis, 'sid')).toBeNull()
     expect(await store.get('sid')).toBeNull()
-    expect(ends(told)).toEqual(['revoked set'])
+    expect(ends(told)).toEqual(['revoked set revoked'])
   })
 
   it('a deletion without a marker, stays', async () => {
@@ -231,7 +243,86 @@ describe('what somebody else did meanwhile', () => {
     await redis.cli('DEL', keyOf('sid'))
     await heal(proxy, store)
     expect(await stored(redis, 'sid')).toBeNull()
-    expect(ends(told)).toEqual(['dropped set gone'])
+    expect(ends(told)).toEqual(['revoked set gone'])
+  })
+})
+
+describe("what somebody else did meanwhile, under `concurrency: 'merge'`", () => {
+  it('is kept beside what waits, and where both changed the same what waited stands', async () => {
+    const { redis, proxy, store, told } = await partitionable({ concurrency: 'merge' })
+    const other = await readyStore(redis)
+    await store.set('sid', session({ cart: [1], theme: 'light', visits: 1 }))
+    const loaded = await load(store, 'sid')
+    await cut(proxy, store)
+    await other.set('sid', Object.assign(await load(other, 'sid'), { theme: 'dark', visits: 7, admin: false }))
+    await store.set('sid', Object.assign(loaded, { cart: [1, 2], visits: 2 }))
+    await heal(proxy, store)
+    const both = { cart: [1, 2], theme: 'dark', visits: 2, admin: false }
+    expect(await stored(redis, 'sid')).toMatchObject(both)
+    expect(await load(store, 'sid')).toMatchObject(both)
+    expect(ends(told)).toEqual(['conflict set merged 1', 'replayed set written'])
+    expect(told.find(({ type }) => type === 'conflict')).toEqual({
+      type: 'conflict',
+      operation: 'set',
+      queued: true,
+      resolution: 'merged',
+      clashes: 1,
+    })
+  })
+
+  it('a logout still wins', async () => {
+    const { redis, proxy, store, told } = await partitionable({ concurrency: 'merge' })
+    const other = await readyStore(redis)
+    await store.set('sid', session())
+    const loaded = await load(store, 'sid')
+    await cut(proxy, store)
+    await store.set('sid', Object.assign(loaded, { step: 1 }))
+    await other.destroy('sid')
+    await heal(proxy, store)
+    expect(await stored(redis, 'sid')).toBeNull()
+    expect(ends(told)).toEqual(['revoked set revoked'])
+  })
+})
+
+describe('a Redis that comes back without its data', () => {
+  async function emptied(options: ResilientStoreOptions) {
+    const redis = await server()
+    const store = await readyStore(redis, { cache: true, degradation: 'available', ...options })
+    const told = outcomes(store)
+    await store.set('known', session({ step: 1 }))
+    await store.set('left', session({ step: 1 }))
+    const [known, left] = [await load(store, 'known'), await load(store, 'left')]
+    await store.destroy('left')
+    await redis.kill()
+    await untilDown(store)
+    await store.set('known', Object.assign(known, { step: 2 }))
+    await store.set('new', session({ step: 1 }))
+    await expect(store.set('left', left)).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
+    await redis.start()
+    await untilUp(store)
+    return { redis, store, told }
+  }
+
+  it("has what waits written again, under 'available': but for what was destroyed", async () => {
+    const { redis, store, told } = await emptied({})
+    expect(await stored(redis, 'known')).toMatchObject({ step: 2 })
+    expect(await stored(redis, 'new')).toMatchObject({ step: 1 })
+    expect(await load(store, 'known')).toMatchObject({ step: 2 })
+    // The marker went with the data, and is there again.
+    expect(await stored(redis, 'left')).toBeNull()
+    expect(await redis.cli('EXISTS', markerOf('left'))).toBe(1)
+    expect(ends(told)).toEqual(['replayed set written', 'replayed set written', 'restored set', 'revoked set revoked'])
+    expect(told.filter(({ type }) => type === 'restored')).toEqual([
+      { type: 'restored', operation: 'set', queued: true },
+    ])
+  })
+
+  it('gets new sessions alone where `restoreLost` is off', async () => {
+    const { redis, store, told } = await emptied({ restoreLost: false })
+    expect(await stored(redis, 'known')).toBeNull()
+    expect(await store.get('known')).toBeNull()
+    expect(await stored(redis, 'new')).toMatchObject({ step: 1 })
+    expect(ends(told)).toEqual(['replayed set written', 'revoked set gone', 'revoked set revoked'])
   })
 })
 
@@ -248,7 +339,7 @@ describe('a save of which it is not known whether it was applied', () => {
     await heal(proxy, store)
     await until(() => store.health().queue.saves === 0)
     expect(await stored(redis, 'sid')).toMatchObject({ step: 2 })
-    expect(ends(told)).toEqual(['replayed set'])
+    expect(ends(told)).toEqual(['replayed set written'])
   })
 
   it('is no conflict for the next one either, under the policy that fails saves', async () => {
@@ -277,7 +368,10 @@ describe('a save of which it is not known whether it was applied', () => {
     for (const fault of broken) await fault.hit()
     await untilUp(store)
     for (const sid of sids) expect(await stored(redis, sid)).toMatchObject({ sid })
-    expect(ends(told)).toEqual(sids.map(() => 'replayed set'))
+    const how = ends(told)
+    expect(how).toHaveLength(sids.length)
+    // What was applied before its reply was lost is found there; the rest is written now.
+    expect(new Set(how)).toEqual(new Set(['replayed set already-there', 'replayed set written']))
   })
 })
 
@@ -319,7 +413,7 @@ describe('a logout', () => {
     await heal(proxy, store)
     expect(await redis.cli('EXISTS', keyOf('sid'))).toBe(0)
     expect(await redis.cli('EXISTS', markerOf('sid'))).toBe(1)
-    expect(ends(told)).toEqual(['replayed destroy', 'revoked set', 'revoked set'])
+    expect(ends(told)).toEqual(['replayed destroy already-there', 'revoked set revoked', 'revoked set revoked'])
   })
 
   it('is sent before any save', async () => {
@@ -350,7 +444,7 @@ describe('a logout', () => {
     await Promise.all([store.destroy('sid'), store.destroy('sid')])
     expect(store.health().queue.destroys).toBe(1)
     await heal(proxy, store)
-    expect(ends(told)).toEqual(['replayed destroy'])
+    expect(ends(told)).toEqual(['replayed destroy already-there'])
   })
 })
 
@@ -368,7 +462,7 @@ describe('the queue is bounded', () => {
     await heal(proxy, store)
     expect(await stored(redis, 'a')).toMatchObject({ step: 2 })
     expect(await stored(redis, 'd')).toBeNull()
-    expect(ends(told)).toEqual(Array(3).fill('replayed set'))
+    expect(ends(told)).toEqual(Array(3).fill('replayed set written'))
   })
 
   it('in bytes: what no longer fits is refused, the change before it stays', async () => {
@@ -440,11 +534,11 @@ describe('everything that is queued', () => {
     const counts: Record<string, number> = {}
     for (const end of ends(told)) counts[end] = (counts[end] ?? 0) + 1
     expect(counts).toEqual({
-      'replayed destroy': 20,
-      'replayed set': 120,
-      'conflict set': 20,
-      'dropped set gone': 20,
-      'revoked set': 20 + 20,
+      'replayed destroy written': 20,
+      'replayed set written': 120,
+      'conflict set refused 0': 20,
+      'revoked set gone': 20,
+      'revoked set revoked': 20 + 20,
     })
     expect(store.health().queue).toMatchObject({ saves: 0, destroys: 0, bytes: 0, replaying: false })
   })

@@ -112,7 +112,7 @@ export function rootReason(error: RedisDownError): string {
 /** Everything the store tells, in order. */
 export function outcomes(store: ResilientStore): OutcomeRecord[] {
   const records: OutcomeRecord[] = []
-  for (const type of ['down', 'up', 'dropped', 'queued', 'replayed', 'conflict', 'revoked'] as const) {
+  for (const type of ['down', 'up', 'dropped', 'queued', 'replayed', 'conflict', 'revoked', 'restored'] as const) {
     store.on(type, (record: OutcomeRecord) => records.push(record))
   }
   return records

@@ -3,6 +3,7 @@ import type { CookieOptions } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import type { RedisServer } from '../../support/redis-server.js'
 import type { Answer, Visitor } from '../../support/visitor.js'
+import { until } from '../../support/wait.js'
 import { keyOf, openStore, outcomes, readyStore, server, untilDown, untilUp } from '../store-kit.js'
 import { parseSetCookie } from './set-cookie.js'
 import {
@@ -71,6 +72,33 @@ describe.each([
     expect(cookieOf(blank)).toEqual(cookieOf(login))
     expect(cookieOf(blank).attributes.secure).toBe(proto === 'https' && 'secure' in cookie ? '' : undefined)
   })
+})
+
+it("has the age that the application gives to new sessions: the visitor's own is not known", async () => {
+  const redis = await server(PERSISTENT)
+  const store = await readyStore(redis, { degradation: { read: 'blank' } })
+  const app = await openShop(store, {
+    rolling: true,
+    cookie: { maxAge: 3_600_000 },
+    routes: (routes) => {
+      routes.get('/remember', (req, res) => {
+        req.session.cookie.maxAge = 30 * 86_400_000
+        res.send('remembered')
+      })
+    },
+  })
+  const visitor = await logIn(app)
+  await visitor.get('/remember')
+  const days = (answer: Answer): number => ((cookieOf(answer).expires ?? 0) - Date.now()) / 86_400_000
+  await until(async () => days(await visitor.get('/me')) > 29, { what: 'the new age to be saved' })
+  await redis.kill()
+  await untilDown(store)
+  const blank = await visitor.get('/me')
+  expect(blank.json()).toMatchObject({ source: 'blank' })
+  expect(days(blank)).toBeLessThan(1)
+  await redis.start()
+  await untilUp(store)
+  expect(days(await visitor.get('/me'))).toBeGreaterThan(29)
 })
 
 it('takes the attributes from a cookie option that is a function of the request', async () => {

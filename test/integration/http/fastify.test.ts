@@ -45,6 +45,15 @@ async function openFastify(
     await slow?.pass()
     return { saved: held(request).n }
   })
+  app.post('/rename', async (request) => {
+    held(request).user = String((request.query as { user: string }).user)
+    return { user: held(request).user }
+  })
+  app.get('/slow-read', async (request) => {
+    const { n = null } = held(request)
+    await slow?.pass()
+    return { n }
+  })
   app.post('/logout', async (request) => {
     await request.session.destroy()
     return { bye: true }
@@ -231,6 +240,39 @@ it('a rolling session lives on by its saves, an idle one ends in Redis', async (
   const answer = await visitor.get('/me')
   expect(answer.setCookie).toHaveLength(1)
   expect(Number(await redis.cli('PTTL', key))).toBeGreaterThan(3_500_000)
+})
+
+it.each([
+  { concurrency: 'last-write', status: 200, n: 0 },
+  { concurrency: 'reject', status: 409, n: 5 },
+  { concurrency: 'merge', status: 200, n: 5 },
+] as const)(
+  "rolling, a request that only reads saves as well: what another saved meanwhile, under '$concurrency'",
+  async ({ concurrency, status, n }) => {
+    const gate = new Gate()
+    const store = await readyStore(await server(), { cache: true, concurrency })
+    const app = await openFastify(store, { rolling: true, slow: gate })
+    const visitor = await logIn(app)
+    const slow = twinOf(app, visitor).get('/slow-read')
+    await gate.reached()
+    expect((await twinOf(app, visitor).post('/save?n=5')).status).toBe(200)
+    gate.open()
+    expect((await slow).status).toBe(status)
+    expect((await visitor.get('/me')).json()).toMatchObject({ user: 'ada', n })
+  },
+)
+
+it("keeps both changes of two requests under `concurrency: 'merge'`", async () => {
+  const redis = await server()
+  const gate = new Gate()
+  const app = await openFastify(await readyStore(redis, { concurrency: 'merge' }), { slow: gate })
+  const visitor = await logIn(app)
+  const slow = twinOf(app, visitor).post('/slow?n=1')
+  await gate.reached()
+  expect((await twinOf(app, visitor).post('/rename?user=bob')).status).toBe(200)
+  gate.open()
+  expect((await slow).status).toBe(200)
+  expect((await visitor.get('/me')).json()).toMatchObject({ user: 'bob', n: 1 })
 })
 
 it('starts while Redis is away', async () => {

@@ -54,6 +54,15 @@ function gated(gate: Gate): Pick<ShopOptions, 'routes'> {
         }),
       )
       routes.get(
+        '/slow-key',
+        route(async (req, res) => {
+          cartOf(req)[String(req.query.key)] = true
+          await gate.pass()
+          await saveSession(req)
+          res.send('saved')
+        }),
+      )
+      routes.get(
         '/slow-callback',
         route(async (req, res) => {
           cartOf(req).n = 99
@@ -177,6 +186,30 @@ describe.each(VERSIONS)('Express %i', (express) => {
     expect((await visitor.get('/me')).json()).toMatchObject({ n: 99 })
   })
 
+  it("of two tabs that write, both keep their changes under `concurrency: 'merge'`", async () => {
+    const redis = await server()
+    const { app, gate } = await place(redis, { express }, { concurrency: 'merge' })
+    const visitor = await logIn(app)
+    const tabs = [1, 2].map((tab) => sameCookies(app, visitor).get(`/slow-key?key=tab${tab}`))
+    await gate.reached(2)
+    gate.open()
+    for (const answer of await Promise.all(tabs)) expect(answer.status).toBe(200)
+    const stored = JSON.parse(await redis.cli('GET', keyOf(sidOf(visitor))))
+    expect(stored).toMatchObject({ user: 'ada', n: 0, tab1: true, tab2: true })
+  })
+
+  it("of two tabs that write, the second is answered 409 under `concurrency: 'reject'`", async () => {
+    const redis = await server()
+    const { app, gate } = await place(redis, { express }, { concurrency: 'reject' })
+    const visitor = await logIn(app)
+    const slow = sameCookies(app, visitor).get('/slow-save')
+    await gate.reached()
+    expect((await visitor.post('/save?n=5')).status).toBe(200)
+    gate.open()
+    expect((await slow).status).toBe(409)
+    expect((await visitor.get('/me')).json()).toMatchObject({ n: 5 })
+  })
+
   it('of two tabs, one with a copy from the outage does not overwrite what the other saved since', async () => {
     const redis = await server(PERSISTENT)
     const { app, gate, store } = await place(redis, { express }, { cache: true })
@@ -193,7 +226,8 @@ describe.each(VERSIONS)('Express %i', (express) => {
     const [save, note] = await Promise.all(slow)
     expect(save?.status).toBe(409)
     expect(note).toMatchObject({ status: 200, complete: true })
-    expect(records.filter(({ type }) => type === 'conflict')).toHaveLength(2)
+    const conflict = { type: 'conflict', operation: 'set', queued: false, resolution: 'refused', clashes: 0 }
+    expect(records.filter(({ type }) => type === 'conflict')).toEqual([conflict, conflict])
     expect((await visitor.get('/me')).json()).toMatchObject({ n: 5 })
   })
 
@@ -295,8 +329,11 @@ describe.each(VERSIONS)('Express %i', (express) => {
     expect((await visitor.post('/logout')).status).toBe(200)
     // What a replica that has missed the delete would answer with.
     await redis.cli('SET', key, stored)
-    await redis.cli('DEL', markerOf(sidOf(visitor)))
+    await redis.cli('DEL', markerOf(sidOf(old)))
     expect((await old.get('/me')).json()).toMatchObject({ user: null, source: 'new' })
+    // It goes again, for everybody.
+    await until(async () => (await redis.cli<number>('EXISTS', key)) === 0, { what: 'the session to be deleted again' })
+    expect(await redis.cli('EXISTS', markerOf(sidOf(old)))).toBe(1)
   })
 
   it('a save that was stuck in a paused Redis does not undo a logout', async () => {

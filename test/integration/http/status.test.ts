@@ -1,7 +1,7 @@
-// `sessionStatus` and `saveSession` in an application, over an outage and its end.
+// `sessionStatus`, `saveSession` and `requireLiveSession` in an application, over an outage and its end.
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/clock.js'
-import { isRedisDownError, ResilientStore, saveSession, sessionStatus } from '../../../src/index.js'
+import { isRedisDownError, ResilientStore, requireLiveSession, saveSession, sessionStatus } from '../../../src/index.js'
 import type { Visitor } from '../../support/visitor.js'
 import { until } from '../../support/wait.js'
 import { afterThis, keyOf, outcomes, readyStore, server, untilDown, untilUp } from '../store-kit.js'
@@ -65,17 +65,101 @@ describe.each(VERSIONS)('Express %i', (express) => {
     })
     const visitor = await logIn(app)
     const up = (await visitor.get('/status?n=1')).json<Statuses>()
-    expect(up).toMatchObject({ loaded: { source: 'redis' }, saved: { source: 'redis' } })
+    expect(up).toMatchObject({
+      loaded: { source: 'redis', keepsSaves: true },
+      saved: { source: 'redis', keepsSaves: true },
+    })
     expect(up.loaded.confirmedAgo).toBeGreaterThanOrEqual(0)
     expect(up.loaded.confirmedAgo).toBeLessThan(1_000)
+    const lastSeen = performance.now()
     await redis.kill()
     await untilDown(store)
+    const outage = performance.now() - lastSeen
     const down = (await visitor.get('/status?n=2')).json<Statuses>()
-    expect(down).toMatchObject({ loaded: { source: 'stale' }, saved: { source: 'queued' } })
-    expect(down.loaded.confirmedAgo).toBeGreaterThan(up.loaded.confirmedAgo)
+    expect(down).toMatchObject({
+      loaded: { source: 'stale', keepsSaves: true },
+      saved: { source: 'queued', keepsSaves: true },
+    })
+    expect(down.loaded.confirmedAgo).toBeGreaterThanOrEqual(outage)
     const later = (await visitor.get('/status?n=3')).json<Statuses>()
     expect(later).toMatchObject({ loaded: { source: 'queued' }, saved: { source: 'queued' } })
-    expect((await visitor.get('/gone')).json()).toEqual({ source: 'new' })
+    expect((await visitor.get('/gone')).json()).toEqual({ source: 'new', keepsSaves: true })
+  })
+
+  it.each([
+    { policy: 'strict', cached: false, queues: false },
+    { policy: 'read-only', cached: true, queues: false },
+    { policy: 'available', cached: true, queues: true },
+  ] as const)('says whether a save would be kept, by policy $policy', async ({ policy, cached, queues }) => {
+    const redis = await server()
+    const store = await readyStore(redis, { cache: cached, degradation: policy })
+    const app = await openShop(store, {
+      express,
+      routes: (routes) => void routes.get('/keeps', (req, res) => void res.json(sessionStatus(req).keepsSaves)),
+    })
+    const [visitor, nobody] = [await logIn(app), app.visitor()]
+    const keeps = async (who: Visitor): Promise<unknown> => (await who.get('/keeps')).json()
+    expect([await keeps(visitor), await keeps(nobody)]).toEqual([true, true])
+    // Full: reads go on, saves do not.
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '1')
+    while (store.health().lanes.save.state === 'closed') await visitor.post('/save?n=1')
+    expect([await keeps(visitor), await keeps(nobody)]).toEqual([queues, queues])
+    await redis.cli('CONFIG', 'SET', 'maxmemory', '0')
+    await untilUp(store)
+    expect([await keeps(visitor), await keeps(nobody)]).toEqual([true, true])
+  })
+
+  it('of a blank session, that no save is kept', async () => {
+    const redis = await server()
+    const degradation = { read: 'blank', save: 'queue', destroy: 'queue' } as const
+    const store = await readyStore(redis, { degradation })
+    const app = await openShop(store, {
+      express,
+      routes: (routes) => void routes.get('/status', (req, res) => void res.json(sessionStatus(req))),
+    })
+    const visitor = await logIn(app)
+    await redis.kill()
+    await untilDown(store)
+    expect((await visitor.get('/status')).json()).toEqual({ source: 'blank', keepsSaves: false })
+    expect((await app.visitor().get('/status')).json()).toEqual({ source: 'new', keepsSaves: true })
+  })
+
+  it('requireLiveSession answers 503 with Retry-After for what Redis did not confirm, and lets the rest pass', async () => {
+    const redis = await server(PERSISTENT)
+    const degradation = { read: 'stale-or-blank', save: 'queue', destroy: 'queue' } as const
+    const store = await readyStore(redis, { cache: true, degradation })
+    const app = await openShop(store, {
+      express,
+      routes: (routes) => {
+        routes.post('/pay', requireLiveSession(), (_req, res) => void res.send('paid'))
+        routes.post('/browse', requireLiveSession({ maxStale: 60_000 }), (_req, res) => void res.send('seen'))
+      },
+    })
+    const elsewhere = await openShop(await readyStore(redis), { express })
+    const [known, queued, blank] = [await logIn(app), await logIn(app), sameCookies(app, await logIn(elsewhere))]
+    const nobody = app.visitor()
+    const answers = async (path: string, visitors = [known, queued, blank, nobody]): Promise<number[]> => {
+      const statuses: number[] = []
+      for (const who of visitors) statuses.push((await who.post(path)).status)
+      return statuses
+    }
+    expect(await answers('/pay', [known, queued, nobody])).toEqual([200, 200, 200])
+    await redis.kill()
+    await untilDown(store)
+    expect((await queued.post('/save?n=1')).status).toBe(200)
+    const sources: string[] = []
+    for (const who of [known, queued, blank]) sources.push((await who.get('/me')).json<{ source: string }>().source)
+    expect(sources).toEqual(['stale', 'queued', 'blank'])
+
+    expect(await answers('/pay')).toEqual([503, 503, 503, 200])
+    expect(await answers('/browse')).toEqual([200, 503, 503, 200])
+    const refused = await known.post('/pay')
+    expect(refused).toMatchObject({ status: 503, complete: true, setCookie: [] })
+    expect(refused.headers['retry-after']).toBe('1')
+    expect(refused.body).toContain('unconfirmed')
+    await redis.start()
+    await untilUp(store)
+    expect(await answers('/pay')).toEqual([200, 200, 200, 200])
   })
 
   it.each([
@@ -160,8 +244,8 @@ describe.each(VERSIONS)('Express %i', (express) => {
 })
 
 interface Statuses {
-  readonly loaded: { readonly source: string; readonly confirmedAgo: number }
-  readonly saved: { readonly source: string }
+  readonly loaded: { readonly source: string; readonly confirmedAgo: number; readonly keepsSaves: boolean }
+  readonly saved: { readonly source: string; readonly keepsSaves: boolean }
 }
 
 it('saveSession rejects for a request without a session', async () => {
