@@ -70,12 +70,16 @@ interface Write {
   readonly order: number
 }
 
+/** Destroyed sessions remembered at most as deleted once more; beyond it all are forgotten, and deleted once more again. */
+const MAX_AGAIN = 100_000
 /** Times a save is compared again because only a cookie changed meanwhile. */
 const MAX_COMPARISONS = 3
 
 export class Operations {
   readonly #on: OperationsOptions
   readonly #retryAfter: number
+  /** Destroyed sessions that were deleted once more over this connection. */
+  readonly #again = new Set<string>()
 
   constructor(options: OperationsOptions) {
     this.#on = options
@@ -543,9 +547,17 @@ export class Operations {
 
   /** A visitor came with a destroyed session's id: should Redis have it (a replica that missed the delete was promoted), it goes again. */
   #destroyAgain(sid: string): void {
-    const { commands, lanes, options, queue } = this.#on
-    if (queue.destroys.has(sid) || !lanes.lifetime.breaker.closed) return
-    lanes.lifetime.run(commands.destroy(sid), performance.now() + options.timeout).catch(() => {})
+    const { commands, lanes, options, queue, revocations } = this.#on
+    if (queue.destroys.has(sid) || this.#again.has(sid) || !lanes.lifetime.breaker.closed) return
+    if (this.#again.size >= MAX_AGAIN) this.#again.clear()
+    this.#again.add(sid)
+    const command = commands.destroy(sid, revocations.remaining(sid))
+    lanes.lifetime.run(command, performance.now() + options.timeout).catch(() => this.#again.delete(sid))
+  }
+
+  /** Connected anew: perhaps to a server that missed a delete. */
+  reconnected(): void {
+    this.#again.clear()
   }
 
   #isDestroyed(sid: string): boolean {

@@ -25,6 +25,11 @@ export class Revocations {
     this.#known.set(sid, true)
   }
 
+  /** What is left of a revocation's life, ms; at least 1. */
+  remaining(sid: string): number {
+    return Math.max(1, Math.ceil(this.#known.getRemainingTTL(sid)))
+  }
+
   /** All of them, each with what is left of its life in ms. */
   *entries(): Generator<[sid: string, remaining: number], void, void> {
     for (const sid of this.#known.keys()) {

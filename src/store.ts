@@ -348,6 +348,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
 
   #onReady(sameServer: boolean): void {
     if (!sameServer) this.#replay.revokeAgain(this.#revocations.entries())
+    this.#operations.reconnected()
     this.#eachLane((lane) => {
       if (!lane.breaker.closed) void lane.probe()
     })

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ResilientStore } from '../../src/index.js'
+import { Connection, type ConnectionOptions } from '../../src/redis/connect.js'
 import { hasOpenssl } from '../support/certificates.js'
 import type { RedisServer } from '../support/redis-server.js'
 import { settled, until } from '../support/wait.js'
@@ -377,5 +378,33 @@ describe('a supplied client', () => {
     await untilDown(store)
     await downError(store.get('sid'))
     expect(await store.close(100)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
+  })
+})
+
+describe('a connection that was cut for its silence', () => {
+  it('says so from that moment on, and is made anew', async () => {
+    const redis = await server()
+    const onLost = vi.fn<ConnectionOptions['onLost']>()
+    const connection = new Connection({
+      client: undefined,
+      redis: redis.url,
+      timeout: 250,
+      onReady: () => {},
+      onLost,
+    })
+    afterThis(() => connection.close())
+    connection.start()
+    await connection.usable()
+    expect(connection.usable()).toBeUndefined()
+    connection.stalled()
+    // The client has not noticed yet: what is sent now it would refuse as not connected.
+    expect(connection.client.status).toBe('ready')
+    expect(connection.state).toBe('lost')
+    await expect(connection.usable()).rejects.toMatchObject({ reason: 'timeout' })
+    await until(() => connection.client.status !== 'ready', { what: 'the client to notice' })
+    for (const [failure] of onLost.mock.calls) expect(failure).toMatchObject({ reason: 'timeout' })
+    expect(onLost).toHaveBeenCalled()
+    await until(() => connection.state === 'ready', { what: 'the connection to be back' })
+    expect(connection.usable()).toBeUndefined()
   })
 })
