@@ -105,6 +105,7 @@ export class Replay {
     }
     clearTimeout(this.#timer)
     this.#again = false
+    queue.close()
     // Otherwise a replay that fails from here on would try again for ever.
     this.#revocations.clear()
     const destroys = [...queue.destroys.keys()]

@@ -88,6 +88,8 @@ export class ResilientStore extends Store implements AsyncDisposable {
   /** Requests that got an error in place of their session, and its id. */
   readonly #unread = new WeakMap<IncomingMessage, string>()
   #closing: Promise<CloseReport> | undefined
+  /** Operations that have not settled. */
+  #underWay = 0
   /** Assigned by express-session: makes a new session on a request, with the application's cookie options. */
   declare generate?: (req: object) => void
 
@@ -417,7 +419,12 @@ export class ResilientStore extends Store implements AsyncDisposable {
 
   async #open<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
     if (this.#closing !== undefined) throw new StoreClosedError(operation)
-    return run()
+    this.#underWay++
+    try {
+      return await run()
+    } finally {
+      this.#underWay--
+    }
   }
 
   async #walk<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
@@ -475,8 +482,8 @@ export class ResilientStore extends Store implements AsyncDisposable {
   }
 
   async #shutDown(deadline: number): Promise<CloseReport> {
-    const underWay = (): boolean => Object.values(this.#lanes).some((lane) => lane.inFlight > 0)
-    while (underWay() && performance.now() < deadline) await this.#change(5)
+    // Not only what is in a lane: a save in its serializer, or between two round trips, may still need the queue.
+    while (this.#underWay > 0 && performance.now() < deadline) await this.#change(5)
     const report = await this.#replay.finish(deadline)
     this.#eachLane((lane) => lane.shutdown())
     this.#changed()

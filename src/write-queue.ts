@@ -43,6 +43,7 @@ export class WriteQueue {
   readonly #destroys = new Map<string, PendingDestroy>()
   #bytes = 0
   #saturated = false
+  #closed = false
 
   constructor(options: Readonly<Required<QueueOptions>>, maxDestroys: number = MAX_DESTROYS) {
     this.#options = options
@@ -68,6 +69,7 @@ export class WriteQueue {
 
   /** Takes a session's latest state; false when the queue is full. A known session may still be refused for its bytes. */
   addSave(save: NewSave): boolean {
+    if (this.#closed) return false
     const known = this.#saves.get(save.sid)
     const bytes = sizeOf(save.payload) + (known === undefined ? overhead(save.sid, save.base) : 0)
     const freed = known === undefined ? 0 : sizeOf(known.payload)
@@ -119,6 +121,7 @@ export class WriteQueue {
    * @returns the saves given up to make room, or `undefined` when there was none to be had and the delete is refused
    */
   addDestroy(destroy: PendingDestroy): PendingSave[] | undefined {
+    if (this.#closed) return undefined
     const known = this.#destroys.get(destroy.sid)
     if (known !== undefined) return []
     const evicted: PendingSave[] = []
@@ -141,6 +144,11 @@ export class WriteQueue {
     this.#destroys.delete(sid)
     if (this.#destroys.size === 0) this.#saturated = false
     return destroy
+  }
+
+  /** Takes nothing more: nobody is left to send it. */
+  close(): void {
+    this.#closed = true
   }
 
   /** Forgets all saves: every session was deleted. */

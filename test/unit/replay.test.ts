@@ -1166,9 +1166,15 @@ describe('finish', () => {
     }
     await replay.finish(performance.now() + 30)
     const tries = redis.log.length
-    addSave('b')
     await until(() => !replay.active)
     await nextTurn()
     expect(redis.log).toHaveLength(tries)
+  })
+
+  it('leaves nothing to wait for what comes later: nobody would send it', async () => {
+    await replay.finish(performance.now())
+    expect(() => addSave('late')).toThrow()
+    expect(queue.addDestroy({ sid: 'late', queuedAt: 0 })).toBeUndefined()
+    expect([queue.saves.size, queue.destroys.size, queue.bytes]).toEqual([0, 0, 0])
   })
 })
