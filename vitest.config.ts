@@ -17,7 +17,13 @@ export default defineConfig({
   test: {
     environment: 'node',
     globalSetup: ['test/support/global-setup.ts'],
-    include: ['test/unit/**/*.test.ts', 'test/integration/**/*.test.ts', 'chaos/**/*.test.ts'],
+    include: [
+      'test/unit/**/*.test.ts',
+      'test/integration/**/*.test.ts',
+      'chaos/**/*.test.ts',
+      // Random histories are played on demand; what judges them is tested always.
+      process.env.MODEL_RUNS === undefined ? 'test/model/check.test.ts' : 'test/model/**/*.test.ts',
+    ],
     pool: 'forks',
     maxWorkers: 2,
     retry: 0,

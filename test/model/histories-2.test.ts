@@ -1,0 +1,3 @@
+import { playShare } from './histories.js'
+
+playShare(2, 2)
