@@ -117,11 +117,16 @@ export class Connection implements LaneConnection {
     return this.#offset === undefined ? '' : String(Math.floor(deadline + this.#offset))
   }
 
-  /** Reads Redis's clock again: it was set. */
+  /** Reads Redis's clock again: it was set, or was read while the loop was blocked. */
   async measure(): Promise<void> {
+    const before = performance.now()
     const [seconds, micros] = (await this.client.time()) as unknown as [string, string]
-    // Redis read its clock at some moment before now: taking now makes not-after earlier, never later.
-    this.#offset = Number(seconds) * 1000 + Number(micros) / 1000 - performance.now()
+    const redis = Number(seconds) * 1000 + Number(micros) / 1000
+    // Redis read its clock at some moment between the two: the later one makes not-after earlier, never too late. What
+    // was known before and agrees with both was measured better.
+    const least = redis - performance.now()
+    const known = this.#offset ?? least
+    this.#offset = known > redis - before ? least : Math.max(known, least)
   }
 
   /** Lets go of the client, and closes it if the store opened it. */
@@ -203,6 +208,8 @@ export class Connection implements LaneConnection {
   readonly #onClose = (): void => {
     clearTimeout(this.#watchdog)
     this.#synchronizing = undefined
+    // Another server may answer next.
+    this.#offset = undefined
     this.#lost()
   }
 
