@@ -63,6 +63,14 @@ describe('Revocations', () => {
     expect(revocations.has('session 1')).toBe(true)
     expect(revocations.has('session 100000')).toBe(true)
   })
+
+  it('takes no room for those that it does not know yet', () => {
+    const used = (): number => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers
+    const before = used()
+    const many = Array.from({ length: 20 }, () => new Revocations(60_000, new FakeClock()))
+    expect(many.map(({ size }) => size)).not.toContain(1)
+    expect((used() - before) / many.length).toBeLessThan(100_000)
+  })
 })
 
 describe('entries', () => {
