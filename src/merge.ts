@@ -21,7 +21,7 @@ const COOKIE = 'cookie'
  */
 export function mergeSessions(base: object, ours: object, theirs: object): Merge {
   const [from, mine, other] = [base, ours, theirs] as Record<string, unknown>[] as [Keys, Keys, Keys]
-  const take: Record<string, unknown> = {}
+  const take: [key: string, value: unknown][] = []
   const remove: string[] = []
   let clashes = 0
   for (const key of new Set([...Object.keys(from), ...Object.keys(other)])) {
@@ -29,13 +29,12 @@ export function mergeSessions(base: object, ours: object, theirs: object): Merge
     if (!same(from, mine, key)) {
       if (!same(mine, other, key)) clashes++
     } else if (Object.hasOwn(other, key)) {
-      // Not by assignment: a stored "__proto__" must stay a key.
-      Object.defineProperty(take, key, { value: other[key], enumerable: true, configurable: true, writable: true })
+      take.push([key, other[key]])
     } else {
       remove.push(key)
     }
   }
-  return { take, remove, clashes }
+  return { take: Object.fromEntries(take), remove, clashes }
 }
 
 /** Whether two sessions differ in nothing but their cookies. */
@@ -46,6 +45,7 @@ export function sameContent(a: object, b: object): boolean {
 /** Makes a session take over the other side's change. */
 export function applyMerge(session: object, { take, remove }: Merge): void {
   for (const key of Object.keys(take)) {
+    // Not by assignment: a stored "__proto__" must stay a key.
     Object.defineProperty(session, key, { value: take[key], enumerable: true, configurable: true, writable: true })
   }
   for (const key of remove) delete (session as Keys)[key]

@@ -126,13 +126,13 @@ export class WriteQueue {
     if (known !== undefined) return []
     const evicted: PendingSave[] = []
     if (this.#destroys.size >= this.#maxDestroys) {
-      const [oldest] = this.#saves.keys()
+      const [oldest] = this.#saves.values()
       if (oldest === undefined) {
         this.#saturated = true
         return undefined
       }
-      const save = this.removeSave(oldest)
-      if (save !== undefined) evicted.push(save)
+      this.removeSave(oldest.sid)
+      evicted.push(oldest)
     }
     this.#destroys.set(destroy.sid, destroy)
     return evicted

@@ -104,6 +104,10 @@ describe('inherit', () => {
     const live = {}
     inherit(live, {})
     expect(provenanceOf(live, 'abc', undefined)).toBeUndefined()
+    const own = from('abc')
+    remember(live, undefined, own)
+    inherit(live, {})
+    expect(provenanceOf(live, 'abc', undefined)).toBe(own)
   })
 })
 

@@ -35,6 +35,17 @@ describe('what is stored instead of the base', () => {
     expect(found).toEqual({ kind: 'conflict' })
   })
 
+  it('is not read where there is nothing to compare it with', async () => {
+    const read: unknown[] = []
+    const serializer = {
+      binary: true as const,
+      parse: (value: Buffer) => read.push(value) && {},
+      stringify: (session: object) => Buffer.from(JSON.stringify(session)),
+    }
+    await reconcile(codec({ serializer }), 'merge', 'abc', { base: undefined, ours, theirs: base })
+    expect(read).toEqual([])
+  })
+
   it('is compared as the serializer keeps it', async () => {
     const own = codec({ serializer: 'v8' })
     const raw = (data: object): Promise<string | Buffer> => own.encode('abc', { cookie: {}, ...data } as SessionData)

@@ -73,6 +73,28 @@ describe('Revocations', () => {
   })
 })
 
+describe('what is left of one', () => {
+  it('is whole ms, rounded up, and as much as it was to be when it was added', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    expect(revocations.remaining('a')).toBe(60_000)
+    clock.advance(9_999.5)
+    expect(revocations.remaining('a')).toBe(50_001)
+  })
+
+  it('is at least 1: Redis takes no marker that lasts less', () => {
+    const clock = new FakeClock()
+    const revocations = new Revocations(60_000, clock)
+    revocations.add('a')
+    clock.advance(60_000)
+    expect(revocations.remaining('a')).toBe(1)
+    clock.advance(1)
+    expect(revocations.remaining('a')).toBe(1)
+    expect(revocations.remaining('unknown')).toBe(1)
+  })
+})
+
 describe('entries', () => {
   it('are all of them, each with what is left of its life', () => {
     const clock = new FakeClock()

@@ -209,6 +209,13 @@ describe('the bound on bytes', () => {
     expect(queue.bytes).toBe(counted(queue))
   })
 
+  it('may be reached, and not passed', () => {
+    const full = save('a', { base: 'loaded' })
+    const bytes = size('a') + size(full.base) + size(full.payload)
+    expect(queueOf({ maxBytes: bytes }).addSave(full)).toBe(true)
+    expect(queueOf({ maxBytes: bytes - 1 }).addSave(full)).toBe(false)
+  })
+
   it('counts a changed session once', () => {
     const queue = queueOf({ maxBytes: 1_000 })
     for (let n = 0; n < 10; n++) expect(queue.addSave(save('a', { payload: Buffer.alloc(900 + n) }))).toBe(true)
