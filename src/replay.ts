@@ -97,14 +97,11 @@ export class Replay {
   /** Sends what it can until the deadline (monotonic ms), then gives the rest up, reports each and counts them. */
   async finish(deadline: number): Promise<{ droppedSaves: number; droppedDestroys: number }> {
     const { queue, publish } = this.#options
-    const pause = (): Promise<void> => sleep(Math.max(0, Math.min(20, deadline - performance.now())))
     while (!this.#isEmpty() && performance.now() < deadline) {
       this.kick()
-      await Promise.race([this.#running, pause()])
-      if (!this.active) await pause()
+      await sleep(Math.max(0, Math.min(20, deadline - performance.now())))
     }
     clearTimeout(this.#timer)
-    this.#again = false
     queue.close()
     // Otherwise a replay that fails from here on would try again for ever.
     this.#revocations.clear()
@@ -138,7 +135,8 @@ export class Replay {
     this.#timer = setTimeout(() => this.kick(), wait * (0.5 + Math.random() / 2)).unref()
   }
 
-  async #sendRevocation(sid: string, until: number): Promise<boolean> {
+  /** This and the next two resolve to false when Redis failed: the rest can wait. */
+  async #sendRevocation(sid: string, until: number): Promise<false | void> {
     const { commands, lifetime, timeout, clock } = this.#options
     const remaining = Math.ceil(until - clock.monotonic())
     try {
@@ -151,16 +149,14 @@ export class Replay {
       this.#whenRevoked?.resolve()
       this.#whenRevoked = undefined
     }
-    return true
   }
 
-  /** Resolves to false when Redis failed: the rest can wait. */
-  async #sendDestroy(destroy: PendingDestroy): Promise<boolean> {
+  async #sendDestroy(destroy: PendingDestroy): Promise<false | void> {
     const { queue, commands, lifetime, timeout, publish } = this.#options
     const { sid } = destroy
     // Confirmed by another destroy, or given up at shutdown: told already.
     const settled = (): boolean => queue.destroys.get(sid) !== destroy
-    if (settled()) return true
+    if (settled()) return
     let end: OutcomeRecord
     try {
       end = replayedDestroy(destroy, await lifetime.run(commands.destroy(sid), performance.now() + timeout))
@@ -168,13 +164,12 @@ export class Replay {
       if (error instanceof RedisFailure) return false
       end = { type: 'dropped', operation: 'destroy', reason: 'error' }
     }
-    if (settled()) return true
+    if (settled()) return
     queue.removeDestroy(sid)
     publish(end)
-    return true
   }
 
-  async #sendSave(save: PendingSave): Promise<boolean> {
+  async #sendSave(save: PendingSave): Promise<false | void> {
     const { queue, publish } = this.#options
     const { sid } = save
     let rebases = 0
@@ -190,10 +185,10 @@ export class Replay {
         reply = await this.#write(save, sentAt, ttl, restoring)
       } catch (error) {
         if (error instanceof RedisFailure) return false
-        if (queue.saves.get(sid) !== save) return true
+        if (queue.saves.get(sid) !== save) return
         return this.#lose(save, 'error')
       }
-      if (queue.saves.get(sid) !== save) return true
+      if (queue.saves.get(sid) !== save) return
       switch (reply.result) {
         case 'saved':
         case 'unchanged': {
@@ -206,14 +201,14 @@ export class Replay {
           const outcome = reply.result === 'saved' ? 'written' : 'already-there'
           publish({ type: 'replayed', operation: 'set', outcome, waited: performance.now() - save.queuedAt })
           if (restoring) publish({ type: 'restored', operation: 'set', queued: true })
-          return true
+          return
         }
         case 'conflict':
           if (rebases++ < MAX_REBASES && (await this.#reconcile(save, reply.stored))) continue
-          if (queue.saves.get(sid) !== save) return true
+          if (queue.saves.get(sid) !== save) return
           queue.removeSave(sid)
           publish({ type: 'conflict', operation: 'set', queued: true, resolution: 'refused', clashes: 0 })
-          return true
+          return
         case 'gone':
           if (!restoring && this.#mayRestore(save)) {
             restoring = true
@@ -226,7 +221,6 @@ export class Replay {
           return false
       }
     }
-    return true
   }
 
   #write(save: PendingSave, sentAt: number, ttl: number | undefined, restoring: boolean): Promise<SaveReply> {
@@ -264,17 +258,15 @@ export class Replay {
     return restoreLost && save.server !== undefined && server() !== undefined && save.server !== server()
   }
 
-  #revoke(save: PendingSave, reason: 'revoked' | 'gone'): true {
+  #revoke(save: PendingSave, reason: 'revoked' | 'gone'): void {
     this.#options.queue.removeSave(save.sid)
     this.#options.publish({ type: 'revoked', operation: 'set', reason, queued: true })
-    return true
   }
 
-  #lose(save: PendingSave, reason: 'expired' | 'error'): true {
+  #lose(save: PendingSave, reason: 'expired' | 'error'): void {
     const { queue, publish } = this.#options
     queue.removeSave(save.sid)
     publish({ type: 'dropped', operation: 'set', reason })
-    return true
   }
 }
 
@@ -285,13 +277,13 @@ export function replayedDestroy({ queuedAt }: PendingDestroy, deleted: unknown):
 }
 
 /** Runs the jobs, some at a time, in order; stops beginning new ones once one resolves to false, and says so. */
-async function inParallel<Job>(jobs: readonly Job[], run: (job: Job) => Promise<boolean>): Promise<boolean> {
+async function inParallel<Job>(jobs: readonly Job[], run: (job: Job) => Promise<false | void>): Promise<boolean> {
   let next = 0
   let going = true
   const worker = async (): Promise<void> => {
     while (going && next < jobs.length) {
       const job = jobs[next++] as Job
-      if (!(await run(job))) going = false
+      if ((await run(job)) === false) going = false
     }
   }
   await Promise.all(Array.from({ length: Math.min(CONCURRENCY, jobs.length) }, worker))

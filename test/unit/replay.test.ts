@@ -27,6 +27,8 @@ class FakeRedis {
   /** For how long the markers stand that were sent again, ms. */
   readonly revocations = new Map<string, number>()
   readonly ttls = new Map<string, number | undefined>()
+  /** How long each command had until its caller was to be told that it failed, ms. */
+  readonly patience = new Set<number>()
   underWay = 0
   mostUnderWay = 0
   /** Runs before each command is carried out: may wait, throw, or change something. */
@@ -34,15 +36,19 @@ class FakeRedis {
   /** Runs after each command was carried out, before its reply leaves. */
   after: (command: string, sid: string) => unknown = () => {}
 
-  readonly saves = { run: (command: SaveCommand) => this.#command('save', command.sid, () => this.#save(command)) }
+  readonly saves = {
+    run: (command: SaveCommand, deadline: number) =>
+      this.#command('save', command.sid, deadline, () => this.#save(command)),
+  }
   /** A delete says for how long its marker is to stand only where that is sent again. */
   readonly commands = { destroy: (sid: string, revokeFor?: number): Destroy => ({ sid, revokeFor }) }
   readonly lifetime = {
-    run: ({ sid, revokeFor }: Destroy) =>
-      this.#command(revokeFor === undefined ? 'destroy' : 'revoke', sid, () => this.#destroy(sid, revokeFor)),
+    run: ({ sid, revokeFor }: Destroy, deadline: number) =>
+      this.#command(revokeFor === undefined ? 'destroy' : 'revoke', sid, deadline, () => this.#destroy(sid, revokeFor)),
   }
 
-  async #command<T>(name: string, sid: string, run: () => T): Promise<T> {
+  async #command<T>(name: string, sid: string, deadline: number, run: () => T): Promise<T> {
+    this.patience.add(deadline - performance.now())
     this.mostUnderWay = Math.max(this.mostUnderWay, ++this.underWay)
     try {
       this.log.push(`${name} ${sid}`)
@@ -60,6 +66,7 @@ class FakeRedis {
     const stored = this.stored.get(sid)
     const digest = stored === undefined ? 'absent' : sha1(stored)
     if (guard.kind !== 'digest') throw new Error('a replay compares with what is stored')
+    if (!guard.digests.every((one) => /^(absent|[0-9a-f]{40})$/.test(one))) throw new Error('that is no digest')
     if (!guard.digests.includes(digest))
       return stored === undefined ? { result: 'gone' } : { result: 'conflict', stored }
     this.stored.set(sid, value)
@@ -160,6 +167,20 @@ async function run(): Promise<void> {
   await until(() => !replay.active, { what: 'the replay to stop' })
 }
 
+/** From here on time passes only when a test lets it. */
+function stopTime(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+}
+
+/** Time passes, in small steps, and what is due happens. */
+async function pass(ms: number, step = 1): Promise<void> {
+  for (let at = 0; at < ms; at += step) {
+    await nextTurn()
+    vi.advanceTimersByTime(step)
+  }
+  await nextTurn()
+}
+
 /** What was told: each record in a few words. */
 function types(): string[] {
   return records.map((record) => {
@@ -219,6 +240,44 @@ describe('order', () => {
     expect(redis.log.length).toBeLessThanOrEqual(32)
     expect(queue.saves.size).toBe(200)
     expect(records).toEqual([])
+  })
+
+  it('asked for while it runs, it goes round once more, and only once', async () => {
+    stopTime()
+    addSave('a')
+    redis.before = async () => {
+      await nextTurn()
+      throw DOWN
+    }
+    replay.kick()
+    replay.kick()
+    replay.kick()
+    for (let turn = 0; turn < 50; turn++) await nextTurn()
+    expect(redis.log).toEqual(['save a', 'save a'])
+    expect(replay.active).toBe(false)
+  })
+
+  it('each command has the timeout of the store', async () => {
+    stopTime()
+    addSave('a')
+    addDestroy('x')
+    revokeAgain({ r: 60_000 })
+    await run()
+    expect(redis.log).toEqual(['revoke r', 'destroy x', 'save a'])
+    expect([...redis.patience]).toEqual([250])
+  })
+
+  it('what has ended tells how long it had waited', async () => {
+    stopTime()
+    vi.advanceTimersByTime(1_000)
+    addSave('a')
+    addDestroy('x')
+    vi.advanceTimersByTime(3_000)
+    await run()
+    expect(records).toMatchObject([
+      { operation: 'destroy', waited: 3_000 },
+      { operation: 'set', waited: 3_000 },
+    ])
   })
 
   it('nothing to send is nothing to do', async () => {
@@ -316,6 +375,7 @@ describe('a queued save', () => {
     addSave('a', { base: text({ n: 0 }), payload: text({ n: 1 }) })
     await run()
     expect(redis.stored.get('a')).toBe(text({ n: 'theirs' }))
+    expect(redis.log).toEqual(['save a'])
     expect(records).toEqual([REFUSED])
     expect(written).toEqual([])
     expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
@@ -424,8 +484,7 @@ describe('when only the cookie changed meanwhile', () => {
     addSave('a', { base, payload: text({ n: 1 }) })
     await run()
     expect(types()).toEqual(['conflict refused 0'])
-    expect(redis.log.length).toBeGreaterThan(1)
-    expect(redis.log.length).toBeLessThan(10)
+    expect(redis.log).toHaveLength(1 + 5)
   })
 
   it('a value that cannot be read is another one: a conflict', async () => {
@@ -801,8 +860,7 @@ describe("a conflict under `concurrency: 'merge'`", () => {
     addSave('a', { base, payload: ours })
     await run()
     expect(types()).toEqual(['conflict refused 0'])
-    expect(redis.log.length).toBeGreaterThan(1)
-    expect(redis.log.length).toBeLessThan(10)
+    expect(redis.log).toHaveLength(1 + 5)
     expect(redis.stored.get('a')).toBe(text({ cart: [1], theme: `theirs ${n}` }))
     expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
   })
@@ -841,7 +899,7 @@ describe("a conflict under `concurrency: 'merge'`", () => {
   })
 
   it('a logout while it is merged wins: nothing is written, and nothing told of it here', async () => {
-    const theirs = text({ cart: [1], theme: 'dark' })
+    const theirs = text({ cart: [], theme: 'dark' })
     redis.stored.set('a', theirs)
     addSave('a', { base, payload: ours })
     whileComparing = () => queue.removeSave('a')
@@ -985,8 +1043,8 @@ describe('when Redis fails', () => {
     addSave('a')
     const { run: save } = redis.saves
     let late = true
-    redis.saves.run = (command) => {
-      if (!late) return save(command)
+    redis.saves.run = (command, deadline) => {
+      if (!late) return save(command, deadline)
       late = false
       return Promise.resolve({ result: 'late' })
     }
@@ -995,8 +1053,28 @@ describe('when Redis fails', () => {
     expect(types()).not.toContain('dropped expired')
   })
 
-  it('tries come less and less often, at last every few seconds', async () => {
-    vi.spyOn(Math, 'random').mockReturnValue(1)
+  it('a save that came too late for Redis is not tried again at once', async () => {
+    stopTime()
+    addSave('a')
+    let tries = 0
+    redis.saves.run = async () => {
+      await nextTurn()
+      tries++
+      return { result: 'late' }
+    }
+    replay.kick()
+    for (let turn = 0; turn < 50; turn++) await nextTurn()
+    expect(tries).toBe(1)
+    expect(queue.saves.has('a')).toBe(true)
+    await pass(100)
+    expect(tries).toBe(2)
+  })
+
+  it.each([
+    ['all of it', 1, 5_000],
+    ['half of it, so that not all processes come at the same moment', 0, 2_500],
+  ])('tries come less and less often, at last every few seconds, or %s', async (_, random, last) => {
+    vi.spyOn(Math, 'random').mockReturnValue(random)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     addSave('a')
     let elapsed = 0
@@ -1013,8 +1091,8 @@ describe('when Redis fails', () => {
     const gaps = tries.slice(1).map((at, n) => at - (tries[n] as number))
     expect(gaps[0]).toBeLessThanOrEqual(200)
     expect(gaps).toEqual([...gaps].sort((a, b) => a - b))
-    expect(gaps.at(-1)).toBeGreaterThanOrEqual(4_900)
-    expect(gaps.at(-1)).toBeLessThanOrEqual(5_100)
+    expect(gaps.at(-1)).toBeGreaterThanOrEqual(last - 100)
+    expect(gaps.at(-1)).toBeLessThanOrEqual(last + 100)
   })
 
   it('a success makes the next tries quick again', async () => {
@@ -1024,17 +1102,11 @@ describe('when Redis fails', () => {
     redis.before = () => {
       throw DOWN
     }
-    const pass = async (ms: number): Promise<void> => {
-      for (let at = 0; at < ms; at += 50) {
-        await nextTurn()
-        vi.advanceTimersByTime(50)
-      }
-    }
     replay.kick()
-    await pass(5_000)
+    await pass(5_000, 50)
     redis.before = () => {}
     replay.kick()
-    await pass(50)
+    await pass(50, 50)
     expect(queue.saves.size).toBe(0)
     addSave('b')
     redis.before = () => {
@@ -1042,7 +1114,7 @@ describe('when Redis fails', () => {
     }
     redis.log.length = 0
     replay.kick()
-    await pass(400)
+    await pass(400, 50)
     expect(redis.log.length).toBeGreaterThanOrEqual(2)
   })
 
@@ -1077,6 +1149,37 @@ describe('finish', () => {
     }
     expect(await replay.finish(performance.now() + 10_000)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
     expect(redis.stored.has('a')).toBe(true)
+  })
+
+  it('gives Redis its time to answer', async () => {
+    addSave('a')
+    redis.before = () => nextTurn()
+    expect(await replay.finish(performance.now() + 1_000)).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
+  })
+
+  it('without time sends nothing', async () => {
+    stopTime()
+    addSave('a')
+    expect(await replay.finish(performance.now())).toEqual({ droppedSaves: 1, droppedDestroys: 0 })
+    expect(redis.log).toEqual([])
+  })
+
+  it('does not hammer a Redis that fails, and ends at the deadline, not after it', async () => {
+    stopTime()
+    addSave('a')
+    redis.before = () => {
+      throw DOWN
+    }
+    let ended: unknown
+    replay.finish(performance.now() + 1_010).then((left) => {
+      ended = left
+    })
+    await pass(1_000)
+    expect(redis.log.length).toBeGreaterThanOrEqual(10)
+    expect(redis.log.length).toBeLessThanOrEqual(60)
+    expect(ended).toBeUndefined()
+    await pass(10)
+    expect(ended).toEqual({ droppedSaves: 1, droppedDestroys: 0 })
   })
 
   it('with nothing to send ends at once', async () => {
