@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -17,8 +17,17 @@ export async function ensureDependencies({ log = console.log } = {}) {
   if (major < 20) throw new Error(`Node 20 or newer is needed, this is ${process.version}`)
   const reason = whyStale()
   if (reason === undefined) return
+  if (isLinked(join(root, 'node_modules'))) {
+    log(`Using the linked node_modules as it is (${reason}): npm ci would empty it for whoever it belongs to`)
+    return
+  }
   log(`Installing dependencies with \`npm ci\` (${reason}) ...`)
   await npmCi()
+}
+
+/** @param {string} path */
+function isLinked(path) {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }
 
 /**
