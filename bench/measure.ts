@@ -1,79 +1,83 @@
-/** Variants side by side, interleaved in one process: absolute figures on a shared machine mean little, ratios within a run do. */
+/** Subjects side by side, in interleaved rounds: absolute figures on a shared machine mean little, ratios within a run do. */
 
-/** One way of doing the same thing. */
-export interface Variant {
-  readonly name: string
-  /** Does it once. */
-  readonly run: (index: number) => Promise<unknown>
-}
-
-export interface MeasureOptions {
+export interface RoundOptions {
   /** How many run at once. */
   readonly concurrency: number
+  /** Length of a round, ms. */
+  readonly ms: number
+}
+
+/** One round of one subject. */
+export interface Round {
+  readonly perSecond: number
+  /** CPU of the client's process per operation, us. */
+  readonly cpuMicros: number
+  /** CPU of Redis per operation, us. */
+  readonly redisMicros: number
+}
+
+/** What is measured. */
+export interface Variant {
+  readonly name: string
+  readonly round: (options: RoundOptions) => Promise<Round>
+}
+
+export interface MeasureOptions extends RoundOptions {
   /** Rounds per variant; the order turns round from one to the next. */
   readonly rounds: number
-  /** Length of a round, ms. */
-  readonly roundMs: number
   readonly onRound?: (done: number, of: number) => void
 }
 
-/** Medians over the rounds, each round against the first variant's round beside it. */
-export interface Result {
-  readonly name: string
-  readonly perSecond: number
-  readonly cpuMicros: number
-  /** Throughput by the first variant's; 1 for the first itself. */
-  readonly throughputRatio: number
-  /** CPU per operation by the first variant's. */
-  readonly cpuRatio: number
-  /** Lowest and highest CPU ratio of a round. */
-  readonly cpuSpread: readonly [number, number]
+export interface Ratio {
+  readonly median: number
+  /** Lowest and highest of a round. */
+  readonly spread: readonly [number, number]
 }
 
-interface Round {
-  readonly perSecond: number
-  readonly cpuMicros: number
+/** Medians over the rounds; the ratios are those of each round to the first variant's round beside it. */
+export interface Result extends Round {
+  readonly name: string
+  readonly throughput: Ratio
+  readonly cpu: Ratio
+  readonly redis: Ratio
 }
+
+/** Length of each variant's first round, which does not count, ms. */
+const WARM_UP = 700
 
 /** Measures the variants; the first is what the others are compared with. */
 export async function measure(variants: readonly Variant[], options: MeasureOptions): Promise<Result[]> {
-  for (const variant of variants) await round(variant, options)
+  // The first rounds compile what the later ones run.
+  for (const { round } of variants) await round({ ...options, ms: WARM_UP })
   const rounds = variants.map((): Round[] => [])
   for (let index = 0; index < options.rounds; index++) {
     const order = [...variants.keys()]
     if (index % 2 === 1) order.reverse()
-    for (const at of order) rounds[at]?.push(await round(variants[at] as Variant, options))
+    for (const at of order) rounds[at]?.push(await (variants[at] as Variant).round(options))
     options.onRound?.(index + 1, options.rounds)
   }
-  const base = rounds[0] as Round[]
   return variants.map(({ name }, at) => {
     const own = rounds[at] as Round[]
-    const cpu = own.map(({ cpuMicros }, index) => cpuMicros / (base[index] as Round).cpuMicros)
+    const of = (value: (round: Round) => number): number => median(own.map(value))
+    const ratio = (value: (round: Round) => number): Ratio => {
+      const ratios = own.map((round, index) => value(round) / value(rounds[0]?.[index] as Round))
+      return { median: median(ratios), spread: [Math.min(...ratios), Math.max(...ratios)] }
+    }
     return {
       name,
-      perSecond: median(own.map(({ perSecond }) => perSecond)),
-      cpuMicros: median(own.map(({ cpuMicros }) => cpuMicros)),
-      throughputRatio: median(own.map(({ perSecond }, index) => perSecond / (base[index] as Round).perSecond)),
-      cpuRatio: median(cpu),
-      cpuSpread: [Math.min(...cpu), Math.max(...cpu)],
+      perSecond: of(perSecond),
+      cpuMicros: of(cpuMicros),
+      redisMicros: of(redisMicros),
+      throughput: ratio(perSecond),
+      cpu: ratio(cpuMicros),
+      redis: ratio(redisMicros),
     }
   })
 }
 
-async function round({ run }: Variant, { concurrency, roundMs }: MeasureOptions): Promise<Round> {
-  let operations = 0
-  const startedAt = performance.now()
-  const cpu = process.cpuUsage()
-  const worker = async (): Promise<void> => {
-    while (performance.now() - startedAt < roundMs) await run(operations++)
-  }
-  await Promise.all(Array.from({ length: concurrency }, worker))
-  const { user, system } = process.cpuUsage(cpu)
-  return {
-    perSecond: (operations / (performance.now() - startedAt)) * 1000,
-    cpuMicros: (user + system) / operations,
-  }
-}
+const perSecond = (round: Round): number => round.perSecond
+const cpuMicros = (round: Round): number => round.cpuMicros
+const redisMicros = (round: Round): number => round.redisMicros
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
