@@ -1,17 +1,14 @@
-import type { Lane } from './lanes.js'
-import type { Connection } from './redis/connect.js'
-import type { SaveCommand, SaveReply, SessionCommands, WriteRequest } from './redis/sessions.js'
+import type { Nodes } from './node.js'
+import type { SaveCommand, SaveReply, SessionCommands } from './redis/sessions.js'
 
-/** Guarded saves through their lane, with Redis's clock read again when it turns out to have been set. */
+/** Guarded saves through their session's lane, with Redis's clock read again when it turns out to have been set. */
 export class GuardedSaves {
-  readonly #lane: Lane<WriteRequest, unknown>
+  readonly #nodes: Pick<Nodes, 'of'>
   readonly #commands: SessionCommands
-  readonly #connection: Connection
 
-  constructor(lane: Lane<WriteRequest, unknown>, commands: SessionCommands, connection: Connection) {
-    this.#lane = lane
+  constructor(nodes: Pick<Nodes, 'of'>, commands: SessionCommands) {
+    this.#nodes = nodes
     this.#commands = commands
-    this.#connection = connection
   }
 
   /** @param deadline monotonic ms. Rejects as {@link Lane.run} does. */
@@ -23,7 +20,8 @@ export class GuardedSaves {
     if (reply.result !== 'late') return reply
     const now = performance.now()
     // Otherwise too, for the next one: a clock that was read while the loop was blocked makes every save look late.
-    const measured = this.#lane.run(() => this.#connection.measure(), Math.max(deadline, now + toSpare))
+    const { lanes } = this.#nodes.of(command.sid)
+    const measured = lanes.save.run(this.#commands.measure(command.sid), Math.max(deadline, now + toSpare))
     if (now - startedAt > toSpare) {
       measured.catch(() => {})
       return reply
@@ -33,6 +31,7 @@ export class GuardedSaves {
   }
 
   #send(command: SaveCommand, deadline: number): Promise<SaveReply> {
-    return this.#lane.run(this.#commands.save(command), deadline) as Promise<SaveReply>
+    const { lanes } = this.#nodes.of(command.sid)
+    return lanes.save.run(this.#commands.save(command), deadline) as Promise<SaveReply>
   }
 }

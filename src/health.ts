@@ -1,16 +1,28 @@
 import type { DownReason } from './errors.js'
 import type { FallbackCache } from './fallback-cache.js'
 import type { LaneName, LaneState } from './lanes.js'
-import type { Lanes } from './operations.js'
-import type { Connection, ConnectionState } from './redis/connect.js'
+import type { Node } from './node.js'
+import type { ConnectionState } from './redis/connect.js'
 import type { WriteQueue } from './write-queue.js'
 
-/** What works and what does not. Holds no session id, no session data and no credentials. */
-export interface Health {
-  /** `down`: neither reads nor saves reach Redis; `degraded`: anything less than all well. */
-  readonly status: 'up' | 'degraded' | 'down'
+/** One server's part. */
+interface ServerHealth {
   readonly lanes: Readonly<Record<LaneName, LaneState>>
   readonly connection: { readonly state: ConnectionState; readonly reason?: DownReason }
+}
+
+/** One master of a Cluster. */
+export interface MasterHealth extends ServerHealth {
+  /** `host:port` */
+  readonly master: string
+}
+
+/** What works and what does not. Holds no session id, no session data and no credentials. */
+export interface Health extends ServerHealth {
+  /** `down`: neither reads nor saves reach Redis (on Cluster any master); `degraded`: anything less than all well. */
+  readonly status: 'up' | 'degraded' | 'down'
+  /** On Cluster each master by itself; `lanes` and `connection` then show the worst of them. */
+  readonly masters?: readonly MasterHealth[]
   /** The fallback cache; none where it is off. */
   readonly cache?: { readonly sessions: number; readonly bytes: number }
   readonly queue: {
@@ -26,8 +38,7 @@ export interface Health {
 }
 
 export interface HealthInput {
-  readonly lanes: Lanes
-  readonly connection: Connection
+  readonly nodes: readonly Node[]
   readonly cache: FallbackCache | undefined
   readonly queue: WriteQueue
   readonly replaying: boolean
@@ -36,17 +47,19 @@ export interface HealthInput {
 }
 
 export function healthOf(input: HealthInput): Health {
-  const { connection, cache, queue } = input
-  const { read, save, lifetime } = input.lanes
-  const closed = (lane: { breaker: { closed: boolean } }): boolean => lane.breaker.closed
-  const ready = connection.state === 'ready'
+  const { nodes, cache, queue } = input
   const waiting = queue.saves.size + queue.destroys.size
-  const well = ready && closed(read) && closed(save) && closed(lifetime) && waiting === 0
-  const down = input.closed || (!closed(read) && !closed(save))
+  const well = nodes.every((node) => node.isWell) && waiting === 0
+  const down = input.closed || nodes.every(({ lanes }) => !lanes.read.breaker.closed && !lanes.save.breaker.closed)
+  const masters = nodes.flatMap((node) =>
+    node.name === undefined ? [] : [{ master: node.name, ...serverHealth([node]) }],
+  )
+  let inFlight = 0
+  for (const node of nodes) node.eachLane((lane) => (inFlight += lane.inFlight))
   return {
     status: down ? 'down' : well ? 'up' : 'degraded',
-    lanes: { read: read.state, save: save.state, lifetime: lifetime.state },
-    connection: ready ? { state: 'ready' } : { state: connection.state, reason: connection.failure.reason },
+    ...serverHealth(nodes),
+    ...(masters.length > 0 && { masters }),
     ...(cache && { cache: { sessions: cache.size, bytes: cache.bytes } }),
     queue: {
       saves: queue.saves.size,
@@ -55,6 +68,20 @@ export function healthOf(input: HealthInput): Health {
       replaying: input.replaying,
     },
     revocations: input.revocations,
-    inFlight: read.inFlight + save.inFlight + lifetime.inFlight,
+    inFlight,
+  }
+}
+
+/** The worst of these. */
+function serverHealth(nodes: readonly Node[]): ServerHealth {
+  const lane = (name: LaneName): LaneState => {
+    const states = nodes.map(({ lanes }) => lanes[name].state)
+    const worst = states.find(({ state }) => state === 'open') ?? states.find(({ state }) => state !== 'closed')
+    return worst ?? { state: 'closed' }
+  }
+  const lost = nodes.find(({ connection }) => connection.state !== 'ready')?.connection
+  return {
+    lanes: { read: lane('read'), save: lane('save'), lifetime: lane('lifetime') },
+    connection: lost === undefined ? { state: 'ready' } : { state: lost.state, reason: lost.failure.reason },
   }
 }

@@ -12,7 +12,7 @@ export {
   type SessionStoreErrorCode,
   StoreClosedError,
 } from './errors.js'
-export type { Health } from './health.js'
+export type { Health, MasterHealth } from './health.js'
 export type { LaneBreaker, LaneName, LaneState } from './lanes.js'
 export { type LiveSessionOptions, requireLiveSession } from './live-session.js'
 export type {
@@ -22,6 +22,7 @@ export type {
   OnRedisDown,
   OnSessionLoadError,
   QueueOptions,
+  RedisClusterOptions,
   ResilientStoreOptions,
 } from './options.js'
 export type {

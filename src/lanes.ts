@@ -15,6 +15,13 @@ export type LaneName = 'read' | 'save' | 'lifetime'
 /** Tells a batch how one of its requests ended. The first word counts; later ones are ignored. */
 export type Settle<Reply> = (index: number, error: unknown, reply?: Reply) => void
 
+/**
+ * Sends a batch, in order.
+ *
+ * @param alive says that the server answered a request, although with nothing that settles it
+ */
+export type Send<Request, Reply> = (batch: readonly Sent<Request>[], settle: Settle<Reply>, alive: () => void) => void
+
 /** A request as it leaves. */
 export interface Sent<Request> {
   readonly request: Request
@@ -33,13 +40,14 @@ export interface LaneConnection {
 /** How a lane talks to Redis, and to the store. */
 export interface LaneOptions<Request, Reply> {
   readonly name: LaneName
+  /** Whose lane it is, where there are several servers: `host:port`. */
+  readonly server?: string | undefined
   /** Milliseconds. */
   readonly timeout: number
   readonly breaker: Readonly<Required<BreakerOptions>>
   readonly maxInFlight: number
   readonly connection: LaneConnection
-  /** Sends a batch, in order. */
-  readonly send: (batch: readonly Sent<Request>[], settle: Settle<Reply>) => void
+  readonly send: Send<Request, Reply>
   /** Finds out, without side effects, whether the lane's commands work. */
   readonly probe: () => Promise<unknown>
   readonly onChange: (lane: LaneName, state: LaneState) => void
@@ -96,9 +104,10 @@ export class Lane<Request, Reply> {
   constructor(options: LaneOptions<Request, Reply>) {
     this.#options = options
     const { consecutiveFailures: _, ...breaker } = options.breaker
+    const at = options.server === undefined ? '' : `@${options.server}`
     this.#breaker = new CircuitBreaker((action: () => Promise<unknown>) => action(), {
       ...breaker,
-      name: `session-store:${options.name}`,
+      name: `session-store:${options.name}${at}`,
       group: 'session-store',
       timeout: false,
       rollingPercentilesEnabled: false,
@@ -112,6 +121,10 @@ export class Lane<Request, Reply> {
       this.#changed()
       void this.probe()
     })
+  }
+
+  get name(): LaneName {
+    return this.#options.name
   }
 
   get state(): LaneState {
@@ -319,7 +332,13 @@ export class Lane<Request, Reply> {
         const live = tasks.filter((task) => !task.done)
         if (live.length === 0) return
         try {
-          this.#options.send(live, (index, error, reply) => settle(live[index], error, reply))
+          this.#options.send(
+            live,
+            (index, error, reply) => settle(live[index], error, reply),
+            () => {
+              answered = true
+            },
+          )
         } catch (error) {
           settleAll(error)
         }

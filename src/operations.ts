@@ -11,22 +11,14 @@ import type { Codec } from './codec.js'
 import { RedisDownError, RedisFailure, SessionConflictError, SessionRevokedError } from './errors.js'
 import type { CachedSession, FallbackCache } from './fallback-cache.js'
 import type { GuardedSaves } from './guarded-saves.js'
-import type { Lane } from './lanes.js'
 import { applyMerge } from './merge.js'
+import type { Lanes, Nodes } from './node.js'
 import type { Concurrency } from './options.js'
 import { decideDestroy, decideRead, decideSave, type Operation } from './policy.js'
 import { noteAttempt, type Provenance, provenanceOf, remember, type SessionSource } from './provenance.js'
 import { type Reconciliation, reconcile } from './reconcile.js'
 import { GUARD } from './redis/scripts.js'
-import {
-  type Guard,
-  type Raw,
-  type ReadReply,
-  type ReadRequest,
-  type SessionCommands,
-  sha1,
-  type WriteRequest,
-} from './redis/sessions.js'
+import { type Guard, type Raw, type ReadRequest, type SessionCommands, sha1 } from './redis/sessions.js'
 import { type Replay, replayedDestroy } from './replay.js'
 import type { ResolvedOptions } from './resolve-options.js'
 import type { Revocations } from './revocations.js'
@@ -35,18 +27,12 @@ import type { OutcomeRecord } from './telemetry.js'
 import type { TouchMarks } from './touch-marks.js'
 import type { PendingSave, WriteQueue } from './write-queue.js'
 
-export interface Lanes {
-  readonly read: Lane<ReadRequest, ReadReply>
-  readonly save: Lane<WriteRequest, unknown>
-  readonly lifetime: Lane<WriteRequest, unknown>
-}
-
 export interface OperationsOptions {
   readonly options: ResolvedOptions
   readonly clock: Clock
   readonly codec: Codec
   readonly commands: SessionCommands
-  readonly lanes: Lanes
+  readonly nodes: Pick<Nodes, 'of'>
   readonly saves: GuardedSaves
   readonly cache: FallbackCache | undefined
   readonly queue: WriteQueue
@@ -54,8 +40,6 @@ export interface OperationsOptions {
   readonly revocations: Revocations
   readonly touches: TouchMarks
   readonly publish: (record: OutcomeRecord) => void
-  /** The `run_id` of the server that answers now, where known. */
-  readonly server: () => string | undefined
   /** The application's cookie for a session that has none. */
   readonly freshCookie: (req: IncomingMessage | undefined) => SessionData['cookie']
 }
@@ -89,7 +73,7 @@ export class Operations {
   /** The session, or `null` where there is none. Rejects with a {@link RedisDownError} where that cannot be told. */
   async load(sid: string, req: Request): Promise<StoredSession | null> {
     if (typeof sid !== 'string' || sid === '') return null
-    const { options, commands, lanes, cache, queue, revocations } = this.#on
+    const { options, commands, cache, queue, revocations } = this.#on
     if (this.#isDestroyed(sid)) {
       this.#destroyAgain(sid)
       return this.#later(null)
@@ -98,7 +82,7 @@ export class Operations {
     let raw: Raw | null
     try {
       const request: ReadRequest = { kind: 'get', key: commands.key(sid) }
-      raw = (await lanes.read.run(request, sentAt + options.timeout)) as Raw | null
+      raw = (await this.#lanes(sid).read.run(request, sentAt + options.timeout)) as Raw | null
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
       return this.#loadWithoutRedis(sid, req, error)
@@ -108,7 +92,8 @@ export class Operations {
     const pending = this.#pending(sid)
     // A change that waits is newer than what is stored, but not than a logout: where Redis no longer has what the change
     // was made from, the session is gone, and the replay will say so of the change (or restore it on another server).
-    const kept = pending !== undefined && (raw !== null || pending.base === undefined || this.#wasLost(pending.server))
+    const kept =
+      pending !== undefined && (raw !== null || pending.base === undefined || this.#wasLost(sid, pending.server))
     if (kept) return this.#loadCopy(sid, req, pending)
     if (raw === null) {
       cache?.delete(sid)
@@ -124,7 +109,7 @@ export class Operations {
     // So is what it did while the session was parsed.
     if (this.#isDestroyed(sid)) return null
     this.#keep(sid, raw, session, sentAt)
-    this.#present(session, sid, req, { source: 'redis', raw, confirmedAt: sentAt, server: this.#on.server() })
+    this.#present(session, sid, req, { source: 'redis', raw, confirmedAt: sentAt, server: this.#server(sid) })
     if (options.resetOnRead) this.touch(sid, session, req).catch(() => {})
     return session
   }
@@ -146,7 +131,7 @@ export class Operations {
     const write: Write = { payload: await this.#on.codec.encode(sid, session), ttl, order }
     if (this.#isDestroyed(sid)) return this.#refuse('revoked')
     if (this.#on.queue.saves.has(sid)) {
-      const { refusal } = this.#on.lanes.save
+      const { refusal } = this.#lanes(sid).save
       if (refusal !== undefined) {
         return this.#saveWithoutRedis(sid, session, req, awaited, known, write, refusal)
       }
@@ -168,7 +153,7 @@ export class Operations {
   /** Resolves when the session's expiry is set, or need not be. */
   async touch(sid: string, session: SessionData, req: Request): Promise<void> {
     requireSid(sid)
-    const { options, codec, commands, lanes, cache, queue, touches } = this.#on
+    const { options, codec, commands, cache, queue, touches } = this.#on
     if (options.disableTouch || options.disableTTL) return
     const provenance = provenanceOf(session, sid, req)
     if (provenance?.source === 'blank' || this.#isDestroyed(sid)) return
@@ -181,7 +166,7 @@ export class Operations {
     if (touches.covers(sid, now + ttl, options.touchAfter ?? Math.min(60_000, ttl * 0.05))) return
     queue.extend(sid, this.#on.clock.monotonic() + ttl)
     try {
-      const found = await lanes.lifetime.run(commands.touch(sid, ttl), now + options.timeout)
+      const found = await this.#lanes(sid).lifetime.run(commands.touch(sid, ttl), now + options.timeout)
       if (found === 1) {
         touches.set(sid, now + ttl)
         cache?.setExpiry(sid, this.#on.clock.monotonic() + ttl)
@@ -200,7 +185,7 @@ export class Operations {
   /** The session is gone for this process when this is called; resolves when Redis knows, or the policy is content. */
   async destroy(sid: string, req: Request): Promise<void> {
     requireSid(sid)
-    const { options, commands, lanes, cache, queue, revocations, touches, publish } = this.#on
+    const { options, commands, cache, queue, revocations, touches, publish } = this.#on
     const command = commands.destroy(sid)
     revocations.add(sid)
     cache?.delete(sid)
@@ -209,7 +194,7 @@ export class Operations {
       publish({ type: 'revoked', operation: 'set', reason: 'revoked', queued: true })
     }
     try {
-      const deleted = await lanes.lifetime.run(command, performance.now() + options.timeout)
+      const deleted = await this.#lanes(sid).lifetime.run(command, performance.now() + options.timeout)
       const waiting = queue.removeDestroy(sid)
       if (waiting !== undefined) publish(replayedDestroy(waiting, deleted))
     } catch (error) {
@@ -222,7 +207,7 @@ export class Operations {
       }
       for (const _ of evicted) publish({ type: 'dropped', operation: 'set', reason: 'overflow' })
       publish({ type: 'queued', operation: 'destroy', reason: down.reason })
-      if (lanes.lifetime.breaker.closed) this.#on.replay.kick()
+      if (this.#lanes(sid).lifetime.breaker.closed) this.#on.replay.kick()
       if (decideDestroy(options.degradation.destroy, answer) === 'fail') throw down
     }
   }
@@ -315,26 +300,29 @@ export class Operations {
 
   /** Keeps a copy for the time without Redis; where the cookie does not tell the session's end, Redis is asked. */
   #keep(sid: string, raw: Raw, session: StoredSession, sentAt: number): void {
-    const { cache, clock, codec, commands, lanes, options } = this.#on
+    const { cache, clock, codec, commands, options } = this.#on
     if (cache === undefined) return
     const confirmedAt = clock.monotonic() - (performance.now() - sentAt)
     const left = options.disableTTL ? Number.POSITIVE_INFINITY : codec.cookieTtl(session)
     const known = cache.expiryOf(sid)
     const enough = left !== undefined && left > (options.cache?.maxStale ?? 0)
     const expiresAt = enough ? confirmedAt + left : known
-    cache.put(sid, { raw, confirmedAt, expiresAt, server: this.#on.server() })
+    cache.put(sid, { raw, confirmedAt, expiresAt, server: this.#server(sid) })
     if (expiresAt !== undefined && expiresAt > confirmedAt) return
-    lanes.read.run({ kind: 'pttl', key: commands.key(sid) }, performance.now() + options.timeout).then(
-      (ttl) => {
-        if (ttl === -1) cache.setExpiry(sid, Number.POSITIVE_INFINITY)
-        else if ((ttl as number) > 0) cache.setExpiry(sid, confirmedAt + (ttl as number))
-      },
-      () => {},
-    )
+    const request = { kind: 'pttl', key: commands.key(sid) } as const
+    this.#lanes(sid)
+      .read.run(request, performance.now() + options.timeout)
+      .then(
+        (ttl) => {
+          if (ttl === -1) cache.setExpiry(sid, Number.POSITIVE_INFINITY)
+          else if ((ttl as number) > 0) cache.setExpiry(sid, confirmedAt + (ttl as number))
+        },
+        () => {},
+      )
   }
 
   async #unreadable(sid: string, raw: Raw, error: unknown, deadline: number): Promise<void> {
-    const { options, commands, lanes, cache } = this.#on
+    const { options, commands, cache } = this.#on
     cache?.delete(sid)
     try {
       const result = options.onSessionLoadError?.(error, sid)
@@ -343,7 +331,7 @@ export class Operations {
       // The handler's own trouble.
     }
     try {
-      await lanes.lifetime.run(commands.deleteIf(sid, raw), deadline)
+      await this.#lanes(sid).lifetime.run(commands.deleteIf(sid, raw), deadline)
     } catch {
       // Redis went away in between; the next load finds the value unreadable again.
     }
@@ -373,7 +361,7 @@ export class Operations {
           provenance.source = 'redis'
           provenance.raw = value
           provenance.confirmedAt = sentAt
-          provenance.server = this.#on.server()
+          provenance.server = this.#server(sid)
           provenance.attempts = []
           provenance.kept = Math.max(provenance.kept, write.order)
           if (restoring) publish({ type: 'restored', operation: 'set', queued: false })
@@ -381,7 +369,7 @@ export class Operations {
         case 'late':
           throw LATE
         case 'gone':
-          if (!restoring && (await this.#mayRestore(provenance, deadline))) {
+          if (!restoring && (await this.#mayRestore(sid, provenance, deadline))) {
             restoring = true
             guard = { kind: 'digest', digests: [GUARD.absent, ...provenance.attempts.map(sha1)] }
             continue
@@ -421,16 +409,16 @@ export class Operations {
   }
 
   /** Whether what one server confirmed may have been lost by the one that answers now, and is to be written again. */
-  #wasLost(confirmedBy: string | undefined): boolean {
-    const now = this.#on.server()
+  #wasLost(sid: string, confirmedBy: string | undefined): boolean {
+    const now = this.#server(sid)
     return this.#on.options.restoreLost && confirmedBy !== undefined && now !== undefined && confirmedBy !== now
   }
 
   /** A lost session is restored once every revocation known here has been sent again: nobody is known to have destroyed it. */
-  async #mayRestore({ server }: Provenance, deadline: number): Promise<boolean> {
+  async #mayRestore(sid: string, { server }: Provenance, deadline: number): Promise<boolean> {
     const { replay } = this.#on
-    if (!this.#wasLost(server)) return false
-    const revoked = replay.revoked()
+    if (!this.#wasLost(sid, server)) return false
+    const revoked = replay.revoked(sid)
     if (revoked === undefined) return true
     replay.kick()
     const late = new AbortController()
@@ -449,7 +437,7 @@ export class Operations {
     if (revocations.has(sid) || queue.destroys.has(sid)) return
     const confirmedAt = clock.monotonic() - (performance.now() - sentAt)
     const expiresAt = ttl === undefined ? Number.POSITIVE_INFINITY : confirmedAt + ttl
-    cache?.put(sid, { raw, confirmedAt, expiresAt, server: this.#on.server() })
+    cache?.put(sid, { raw, confirmedAt, expiresAt, server: this.#server(sid) })
     touches.set(sid, sentAt + (ttl ?? Number.POSITIVE_INFINITY))
   }
 
@@ -463,7 +451,7 @@ export class Operations {
     failure: RedisFailure,
   ): Promise<void> {
     const { error, answer } = this.tell('set', failure, req, sid)
-    const { options, lanes, replay, publish } = this.#on
+    const { options, replay, publish } = this.#on
     const maybeApplied = write !== undefined && !NEVER_SENT.has(failure.reason)
     if (maybeApplied) noteAttempt(provenance, write.payload)
     const decision = decideSave(options.degradation.save, answer)
@@ -476,7 +464,7 @@ export class Operations {
     if (!(await this.#enqueue(sid, session, provenance, write, failure))) {
       throw new RedisDownError('set', 'queue-full', this.#retryAfter, failure)
     }
-    if (lanes.save.breaker.closed) replay.kick()
+    if (this.#lanes(sid).save.breaker.closed) replay.kick()
   }
 
   /** Queues a session's latest state; false when there is no room. Rejects where it may not replace what waits already. */
@@ -523,12 +511,12 @@ export class Operations {
 
   /** Deletes a session that is over, without a revocation: it was not logged out. */
   async #expire(operation: 'set' | 'touch', sid: string, req: Request): Promise<void> {
-    const { options, commands, lanes, cache, queue, touches, publish } = this.#on
+    const { options, commands, cache, queue, touches, publish } = this.#on
     cache?.delete(sid)
     touches.delete(sid)
     if (queue.removeSave(sid) !== undefined) publish({ type: 'dropped', operation: 'set', reason: 'expired' })
     try {
-      await lanes.lifetime.run(commands.expireNow(sid), performance.now() + options.timeout)
+      await this.#lanes(sid).lifetime.run(commands.expireNow(sid), performance.now() + options.timeout)
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
       throw this.tell(operation, error, req, sid).error
@@ -547,17 +535,27 @@ export class Operations {
 
   /** A visitor came with a destroyed session's id: should Redis have it (a replica that missed the delete was promoted), it goes again. */
   #destroyAgain(sid: string): void {
-    const { commands, lanes, options, queue, revocations } = this.#on
-    if (queue.destroys.has(sid) || this.#again.has(sid) || !lanes.lifetime.breaker.closed) return
+    const { commands, options, queue, revocations } = this.#on
+    const { lifetime } = this.#lanes(sid)
+    if (queue.destroys.has(sid) || this.#again.has(sid) || !lifetime.breaker.closed) return
     if (this.#again.size >= MAX_AGAIN) this.#again.clear()
     this.#again.add(sid)
     const command = commands.destroy(sid, revocations.remaining(sid))
-    lanes.lifetime.run(command, performance.now() + options.timeout).catch(() => this.#again.delete(sid))
+    lifetime.run(command, performance.now() + options.timeout).catch(() => this.#again.delete(sid))
   }
 
   /** Connected anew: perhaps to a server that missed a delete. */
   reconnected(): void {
     this.#again.clear()
+  }
+
+  #lanes(sid: string): Lanes {
+    return this.#on.nodes.of(sid).lanes
+  }
+
+  /** The `run_id` of the server that has this session now, where known. */
+  #server(sid: string): string | undefined {
+    return this.#on.nodes.of(sid).runId
   }
 
   #isDestroyed(sid: string): boolean {

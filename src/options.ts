@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { SessionData } from 'express-session'
-import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import type { RedisDownError } from './errors.js'
 import type { Degradation, DegradationPreset, DegradationWord } from './policy.js'
 import type { Serializer } from './serializers/contract.js'
@@ -70,16 +70,28 @@ export interface BreakerOptions {
 /** See option `concurrency`. */
 export type Concurrency = 'last-write' | 'reject' | 'merge'
 
+/**
+ * A Redis Cluster for the store to connect to: `cluster` has some of its nodes, from which the others are found; the rest
+ * is ioredis's own. Credentials and TLS go into `redisOptions`. Reads always go to masters.
+ */
+export interface RedisClusterOptions extends Omit<ClusterOptions, 'keyPrefix' | 'lazyConnect' | 'scaleReads'> {
+  cluster: readonly ClusterNode[]
+}
+
 /** Options of `ResilientStore`. All are optional; durations are in milliseconds unless they say seconds. */
 export interface ResilientStoreOptions {
-  /** An ioredis client of your own, standalone, Sentinel or Cluster. The store never closes it. Not together with `redis`. */
+  /**
+   * An ioredis client of your own, standalone, Sentinel or Cluster. The store never closes it. From a Cluster it takes the
+   * map of slots and `redisOptions`, and opens one connection to each master itself. Not together with `redis`.
+   */
   client?: Redis | Cluster
   /**
-   * Where Redis is: a URL (`redis://`, `rediss://`, or the path of a unix socket) or ioredis's options. The store opens
-   * the connection itself, made to fail fast, and closes it in `close()`.
+   * Where Redis is: a URL (`redis://`, `rediss://`, or the path of a unix socket), ioredis's options (with `sentinels` and
+   * `name` for Sentinel), or `{ cluster: [{ host, port }] }`. The store opens the connections itself, made to fail fast,
+   * and closes them in `close()`.
    * @default 'redis://127.0.0.1:6379'
    */
-  redis?: string | RedisOptions
+  redis?: string | RedisOptions | RedisClusterOptions
   /** What every key begins with. @default 'sess:' */
   prefix?: string
   /**

@@ -7,11 +7,11 @@ import type { Clock } from './clock.js'
 import type { Codec } from './codec.js'
 import { RedisFailure } from './errors.js'
 import type { GuardedSaves } from './guarded-saves.js'
-import type { Lane } from './lanes.js'
+import type { Node, Nodes } from './node.js'
 import type { Concurrency } from './options.js'
 import { reconcile } from './reconcile.js'
 import { GUARD } from './redis/scripts.js'
-import { type Raw, type SaveReply, type SessionCommands, sha1, type WriteRequest } from './redis/sessions.js'
+import { type Raw, type SaveReply, type SessionCommands, sha1 } from './redis/sessions.js'
 import type { OutcomeRecord, ReplayedRecord } from './telemetry.js'
 import { noteAttempt, type PendingDestroy, type PendingSave, type WriteQueue } from './write-queue.js'
 
@@ -20,25 +20,30 @@ export interface ReplayOptions {
   readonly commands: SessionCommands
   readonly codec: Codec
   readonly saves: GuardedSaves
-  readonly lifetime: Lane<WriteRequest, unknown>
+  readonly nodes: Pick<Nodes, 'of'>
   readonly concurrency: Concurrency
   readonly restoreLost: boolean
   /** The store's deadline, ms. */
   readonly timeout: number
   readonly clock: Clock
-  /** The `run_id` of the server that answers now. */
-  readonly server: () => string | undefined
   /** Redis has this value now; `ttl` in ms, `undefined` for none. */
   readonly onWritten: (sid: string, payload: Raw, sentAt: number, ttl: number | undefined) => void
   readonly publish: (record: OutcomeRecord) => void
 }
 
-/** Under way at once. */
+/** Under way at once on one server. */
 const CONCURRENCY = 32
 /** Before the next try after a failure while the breaker stays closed, ms: doubles, with jitter. */
 const BACKOFF = Object.freeze({ first: 100, last: 5_000 })
 /** Times a save is tried again because the stored session changed in a way that can be reconciled. */
 const MAX_REBASES = 5
+
+/** What waits for one server. */
+interface Waiting {
+  readonly revocations: (readonly [sid: string, until: number])[]
+  readonly destroys: PendingDestroy[]
+  readonly saves: PendingSave[]
+}
 
 export class Replay {
   readonly #options: ReplayOptions
@@ -48,7 +53,8 @@ export class Replay {
   #again = false
   #failures = 0
   #timer: NodeJS.Timeout | undefined
-  #whenRevoked: { promise: Promise<void>; resolve: () => void } | undefined
+  /** Who waits for the revocations of a server to be sent. */
+  readonly #whenRevoked = new Map<Node, { promise: Promise<void>; resolve: () => void }>()
 
   constructor(options: ReplayOptions) {
     this.#options = options
@@ -64,17 +70,20 @@ export class Replay {
     for (const [sid, remaining] of revocations) this.#revocations.set(sid, now + remaining)
   }
 
-  /** Settles when no revocation waits to be sent again; `undefined` when none does. */
-  revoked(): Promise<void> | undefined {
-    if (this.#revocations.size === 0) return undefined
-    if (this.#whenRevoked === undefined) {
+  /** Settles when no revocation waits to be sent again to the server that has this session; `undefined` when none does. */
+  revoked(sid: string): Promise<void> | undefined {
+    const node = this.#options.nodes.of(sid)
+    if (!this.#isRevoking(node)) return undefined
+    let waiting = this.#whenRevoked.get(node)
+    if (waiting === undefined) {
       let resolve!: () => void
       const promise = new Promise<void>((onResolve) => {
         resolve = onResolve
       })
-      this.#whenRevoked = { promise, resolve }
+      waiting = { promise, resolve }
+      this.#whenRevoked.set(node, waiting)
     }
-    return this.#whenRevoked.promise
+    return waiting.promise
   }
 
   /** Starts sending, or makes sure that it goes on: Redis is back, or something was queued. */
@@ -120,12 +129,26 @@ export class Replay {
     return this.#revocations.size === 0 && queue.destroys.size === 0 && queue.saves.size === 0
   }
 
+  #isRevoking(node: Node): boolean {
+    for (const sid of this.#revocations.keys()) if (this.#options.nodes.of(sid) === node) return true
+    return false
+  }
+
   async #drain(): Promise<void> {
-    const { queue } = this.#options
-    const sent =
-      (await inParallel([...this.#revocations], (revocation) => this.#sendRevocation(...revocation))) &&
-      (await inParallel([...queue.destroys.values()], (destroy) => this.#sendDestroy(destroy))) &&
-      (await inParallel([...queue.saves.values()], (save) => this.#sendSave(save)))
+    const { queue, nodes } = this.#options
+    // Each server by itself: one that is away holds back nothing of the others'.
+    const waiting = new Map<Node, Waiting>()
+    const at = (sid: string): Waiting => {
+      const node = nodes.of(sid)
+      const known = waiting.get(node) ?? { revocations: [], destroys: [], saves: [] }
+      waiting.set(node, known)
+      return known
+    }
+    for (const revocation of this.#revocations) at(revocation[0]).revocations.push(revocation)
+    for (const destroy of queue.destroys.values()) at(destroy.sid).destroys.push(destroy)
+    for (const save of queue.saves.values()) at(save.sid).saves.push(save)
+    const ends = await Promise.all(Array.from(waiting, (entry) => this.#drainNode(...entry)))
+    const sent = ends.every(Boolean)
     if (sent) {
       this.#failures = 0
       return
@@ -135,9 +158,22 @@ export class Replay {
     this.#timer = setTimeout(() => this.kick(), wait * (0.5 + Math.random() / 2)).unref()
   }
 
+  async #drainNode(node: Node, { revocations, destroys, saves }: Waiting): Promise<boolean> {
+    if (!(await inParallel(revocations, (revocation) => this.#sendRevocation(...revocation)))) return false
+    if (!this.#isRevoking(node)) {
+      this.#whenRevoked.get(node)?.resolve()
+      this.#whenRevoked.delete(node)
+    }
+    return (
+      (await inParallel(destroys, (destroy) => this.#sendDestroy(destroy))) &&
+      (await inParallel(saves, (save) => this.#sendSave(save)))
+    )
+  }
+
   /** This and the next two resolve to false when Redis failed: the rest can wait. */
   async #sendRevocation(sid: string, until: number): Promise<false | void> {
-    const { commands, lifetime, timeout, clock } = this.#options
+    const { commands, nodes, timeout, clock } = this.#options
+    const { lifetime } = nodes.of(sid).lanes
     const remaining = Math.ceil(until - clock.monotonic())
     try {
       if (remaining > 0) await lifetime.run(commands.destroy(sid, remaining), performance.now() + timeout)
@@ -145,15 +181,12 @@ export class Replay {
       if (error instanceof RedisFailure) return false
     }
     this.#revocations.delete(sid)
-    if (this.#revocations.size === 0) {
-      this.#whenRevoked?.resolve()
-      this.#whenRevoked = undefined
-    }
   }
 
   async #sendDestroy(destroy: PendingDestroy): Promise<false | void> {
-    const { queue, commands, lifetime, timeout, publish } = this.#options
+    const { queue, commands, nodes, timeout, publish } = this.#options
     const { sid } = destroy
+    const { lifetime } = nodes.of(sid).lanes
     // Confirmed by another destroy, or given up at shutdown: told already.
     const settled = (): boolean => queue.destroys.get(sid) !== destroy
     if (settled()) return
@@ -254,8 +287,9 @@ export class Replay {
 
   /** Redis came back as another server, without this session, and nobody here knows of a logout. */
   #mayRestore(save: PendingSave): boolean {
-    const { restoreLost, server } = this.#options
-    return restoreLost && save.server !== undefined && server() !== undefined && save.server !== server()
+    const { restoreLost, nodes } = this.#options
+    const { runId } = nodes.of(save.sid)
+    return restoreLost && save.server !== undefined && runId !== undefined && save.server !== runId
   }
 
   #revoke(save: PendingSave, reason: 'revoked' | 'gone'): void {

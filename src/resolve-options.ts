@@ -5,6 +5,7 @@ import type {
   OnRedisDown,
   OnSessionLoadError,
   QueueOptions,
+  RedisClusterOptions,
   ResilientStoreOptions,
 } from './options.js'
 import { type Degradation, type DegradationPreset, PRESETS, WORDS } from './policy.js'
@@ -84,6 +85,12 @@ export function resolveOptions(options: ResilientStoreOptions = {}): ResolvedOpt
   if (isObject(redis) && 'keyPrefix' in redis) {
     throw new TypeError("option 'redis.keyPrefix' is not supported: use the store's option 'prefix'")
   }
+  if (isObject(redis) && 'cluster' in redis) checkCluster(redis as Partial<RedisClusterOptions>)
+  if (client?.isCluster && client.options.keyPrefix) {
+    throw new TypeError(
+      "option 'client' is a Cluster with a keyPrefix, which moves keys to other slots: use option 'prefix'",
+    )
+  }
   if (typeof prefix !== 'string') throw wrong('prefix', 'a string', prefix)
   if (typeof ttl !== 'function') finite('ttl', ttl, 'seconds')
   const resolvedCache = resolveCache(cache)
@@ -111,6 +118,15 @@ export function resolveOptions(options: ResilientStoreOptions = {}): ResolvedOpt
     onRedisDown: handler('onRedisDown', onRedisDown),
     onSessionLoadError: handler('onSessionLoadError', onSessionLoadError),
   })
+}
+
+function checkCluster({ cluster, redisOptions }: Partial<RedisClusterOptions>): void {
+  if (!Array.isArray(cluster) || cluster.length === 0) {
+    throw new TypeError("option 'redis.cluster' must be a list of at least one node: { host, port } or a URL")
+  }
+  if (isObject(redisOptions) && 'keyPrefix' in redisOptions) {
+    throw new TypeError("option 'redis.redisOptions.keyPrefix' is not supported: use the store's option 'prefix'")
+  }
 }
 
 function resolveCache(cache: unknown): ResolvedOptions['cache'] {

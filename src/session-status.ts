@@ -18,7 +18,7 @@ export interface SessionStatus {
 type SessionRequest = IncomingMessage & {
   session?: (SessionData & Partial<Pick<Session, 'save'>>) | null
   sessionID?: string
-  sessionStore?: { readonly keepsSaves?: boolean }
+  sessionStore?: { keepsSaves?(sid: string): boolean }
 }
 
 /**
@@ -38,7 +38,7 @@ type SessionRequest = IncomingMessage & {
  */
 export function sessionStatus(req: IncomingMessage): SessionStatus {
   const { session, sessionID, sessionStore } = req as SessionRequest
-  const keepsSaves = sessionStore?.keepsSaves ?? true
+  const keepsSaves = sessionStore?.keepsSaves?.(sessionID ?? '') ?? true
   const provenance = session == null ? undefined : provenanceOf(session, sessionID ?? '', req)
   if (provenance === undefined) return { source: 'new', keepsSaves }
   const { source, confirmedAt } = provenance

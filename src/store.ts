@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type CookieOptions, type SessionData, Store } from 'express-session'
 import { type Clock, systemClock } from './clock.js'
+import { ClusterNodes } from './cluster-nodes.js'
 import { Codec } from './codec.js'
 import {
   isRedisDownError,
@@ -15,19 +16,21 @@ import {
 import { FallbackCache } from './fallback-cache.js'
 import { GuardedSaves } from './guarded-saves.js'
 import { type Health, healthOf } from './health.js'
-import { Lane, type LaneBreaker, type LaneName, type LaneState } from './lanes.js'
-import { type Lanes, Operations } from './operations.js'
+import type { LaneBreaker, LaneName, LaneState } from './lanes.js'
+import type { Lanes, Node, NodeEvents, Nodes } from './node.js'
+import { Operations } from './operations.js'
 import type { ResilientStoreOptions } from './options.js'
 import type { Operation } from './policy.js'
 import { inherit } from './provenance.js'
-import { assertClient, Connection } from './redis/connect.js'
+import { assertClient } from './redis/connect.js'
 import { classify, toFailure } from './redis/failures.js'
-import { type ReadReply, type ReadRequest, SessionCommands, type WriteRequest } from './redis/sessions.js'
+import { SessionCommands } from './redis/sessions.js'
 import { Replay } from './replay.js'
 import { currentRequest, followRequests } from './request-context.js'
 import { type ResolvedOptions, resolveOptions } from './resolve-options.js'
 import { Revocations } from './revocations.js'
 import { isAwaited } from './session-status.js'
+import { SingleNode } from './single-node.js'
 import { type DroppedRecord, type OutcomeRecord, publish, type StoreEvents } from './telemetry.js'
 import { TouchMarks } from './touch-marks.js'
 import { Walks } from './walks.js'
@@ -69,13 +72,12 @@ const LONGEST_TIMER = 2_147_483_647
 export class ResilientStore extends Store implements AsyncDisposable {
   /**
    * The lanes' opossum breakers: `read` (GET), `save` (SET) and `lifetime` (EXPIRE, DEL). For listening and measuring;
-   * the store itself opens, probes and closes them.
+   * the store itself opens, probes and closes them. On Cluster these are used only while it is not known which master
+   * has a session: see {@link masters}.
    */
   readonly lanes: Readonly<Record<LaneName, LaneBreaker>>
   readonly #options: ResolvedOptions
-  readonly #connection: Connection
-  readonly #commands: SessionCommands
-  readonly #lanes: Lanes
+  readonly #nodes: Nodes
   readonly #operations: Operations
   readonly #walks: Walks
   readonly #cache: FallbackCache | undefined
@@ -83,7 +85,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
   readonly #replay: Replay
   readonly #revocations: Revocations
   readonly #touches = new TouchMarks()
-  readonly #openSince = new Map<LaneName, number>()
+  readonly #openSince = new Map<Lanes[LaneName], number>()
   readonly #waiting = new Set<() => void>()
   /** Requests that got an error in place of their session, and its id. */
   readonly #unread = new WeakMap<IncomingMessage, string>()
@@ -104,31 +106,26 @@ export class ResilientStore extends Store implements AsyncDisposable {
     if (resolved.client !== undefined) assertClient(resolved.client)
     this.#options = resolved
     followRequests()
-    this.#connection = new Connection({
-      client: resolved.client,
-      redis: resolved.redis,
-      timeout: resolved.timeout,
-      onReady: (sameServer) => this.#onReady(sameServer),
-      onLost: (failure) => this.#onLost(failure),
-    })
-    const commands = new SessionCommands(this.#connection, {
+    const onCluster = isCluster(resolved)
+    const commands = new SessionCommands({
       prefix: resolved.prefix,
       binary: resolved.serializer.binary === true,
       revokeFor: resolved.revokeFor,
+      onCluster,
     })
-    this.#commands = commands
-    this.#lanes = {
-      read: this.#lane<ReadRequest, ReadReply>('read', commands.sendReads),
-      save: this.#lane<WriteRequest, unknown>('save', commands.sendWrites),
-      lifetime: this.#lane<WriteRequest, unknown>('lifetime', commands.sendWrites),
+    const events: NodeEvents = {
+      onReady: (node, sameServer) => this.#onReady(node, sameServer),
+      onLost: (node, failure) => this.#onLost(node, failure),
+      onLaneChange: (node, lane, state) => this.#onLaneChange(node, lane, state),
+      onMoved: (isMoved) => this.#onMoved(isMoved),
+      onRetired: (node) => this.#onRetired(node),
     }
-    this.lanes = Object.freeze({
-      read: this.#lanes.read.breaker,
-      save: this.#lanes.save.breaker,
-      lifetime: this.#lanes.lifetime.breaker,
-    })
+    const nodes = new (onCluster ? ClusterNodes : SingleNode)(resolved, commands, events)
+    this.#nodes = nodes
+    const [{ lanes }] = nodes.all() as [Node]
+    this.lanes = breakersOf(lanes)
     const codec = new Codec(resolved, clock)
-    const saves = new GuardedSaves(this.#lanes.save, commands, this.#connection)
+    const saves = new GuardedSaves(nodes, commands)
     const publishRecord = (record: OutcomeRecord): void => publish(this, record)
     this.#cache = resolved.cache && new FallbackCache(resolved.cache, clock)
     this.#queue = new WriteQueue(resolved.queue)
@@ -138,12 +135,11 @@ export class ResilientStore extends Store implements AsyncDisposable {
       commands,
       codec,
       saves,
-      lifetime: this.#lanes.lifetime,
+      nodes,
       concurrency: resolved.concurrency,
       restoreLost: resolved.restoreLost,
       timeout: resolved.timeout,
       clock,
-      server: () => this.#connection.runId,
       onWritten: (sid, payload, sentAt, ttl) => this.#operations.saved(sid, payload, sentAt, ttl),
       publish: publishRecord,
     })
@@ -152,7 +148,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       clock,
       codec,
       commands,
-      lanes: this.#lanes,
+      nodes,
       saves,
       cache: this.#cache,
       queue: this.#queue,
@@ -160,18 +156,17 @@ export class ResilientStore extends Store implements AsyncDisposable {
       revocations: this.#revocations,
       touches: this.#touches,
       publish: publishRecord,
-      server: () => this.#connection.runId,
       freshCookie: (req) => this.#freshCookie(req),
     })
     this.#walks = new Walks({
-      connection: this.#connection,
+      nodes,
       commands,
       codec,
       scanCount: resolved.scanCount,
       timeout: resolved.timeout,
       isDestroyed: (sid) => this.#revocations.has(sid) || this.#queue.destroys.has(sid),
     })
-    this.#connection.start()
+    nodes.start()
   }
 
   /** The session, or `null` where Redis says that there is none. @throws RedisDownError by callback or rejection */
@@ -286,16 +281,25 @@ export class ResilientStore extends Store implements AsyncDisposable {
     }
   }
 
-  /** Whether a save would be written or queued as things are now; `onRedisDown` may decide otherwise for a request. */
-  get keepsSaves(): boolean {
-    return this.#lanes.save.breaker.closed || this.#options.degradation.save === 'queue'
+  /**
+   * Whether a save of this session would be written or queued as things are now; `onRedisDown` may decide otherwise for a
+   * request.
+   */
+  keepsSaves(sid: string): boolean {
+    return this.#nodes.of(sid).lanes.save.breaker.closed || this.#options.degradation.save === 'queue'
+  }
+
+  /** On Cluster the breakers of each master by its address (`host:port`), as things are now; otherwise empty. */
+  get masters(): ReadonlyMap<string, Readonly<Record<LaneName, LaneBreaker>>> {
+    const masters = new Map<string, Readonly<Record<LaneName, LaneBreaker>>>()
+    for (const { name, lanes } of this.#nodes.all()) if (name !== undefined) masters.set(name, breakersOf(lanes))
+    return masters
   }
 
   /** What works and what does not, now. Cheap; holds no session id, no session data and no credentials. */
   health(): Health {
     return healthOf({
-      lanes: this.#lanes,
-      connection: this.#connection,
+      nodes: this.#nodes.all(),
       cache: this.#cache,
       queue: this.#queue,
       replaying: this.#replay.active,
@@ -328,59 +332,61 @@ export class ResilientStore extends Store implements AsyncDisposable {
     return session
   }
 
-  #lane<Request, Reply>(
-    name: LaneName,
-    send: ConstructorParameters<typeof Lane<Request, Reply>>[0]['send'],
-  ): Lane<Request, Reply> {
-    return new Lane<Request, Reply>({
-      name,
-      send,
-      timeout: this.#options.timeout,
-      breaker: this.#options.breaker,
-      maxInFlight: this.#options.maxInFlight,
-      connection: this.#connection,
-      probe: this.#commands.probes[name],
-      onChange: (lane, state) => this.#onLaneChange(lane, state),
-    })
-  }
-
-  #eachLane(run: (lane: Lanes[LaneName]) => void): void {
-    for (const lane of Object.values(this.#lanes)) run(lane)
-  }
-
-  #onReady(sameServer: boolean): void {
-    if (!sameServer) this.#replay.revokeAgain(this.#revocations.entries())
+  #onReady(node: Node, sameServer: boolean): void {
+    if (!sameServer) this.#revokeAgain((sid) => this.#nodes.of(sid) === node)
     this.#operations.reconnected()
-    this.#eachLane((lane) => {
+    node.eachLane((lane) => {
       if (!lane.breaker.closed) void lane.probe()
     })
     this.#changed()
   }
 
-  #onLost(failure: RedisFailure): void {
-    this.#eachLane((lane) => lane.open(failure))
+  #onLost(node: Node, failure: RedisFailure): void {
+    node.eachLane((lane) => lane.open(failure))
     this.#changed()
   }
 
-  #onLaneChange(lane: LaneName, { state, reason }: LaneState): void {
-    const since = this.#openSince.get(lane)
-    const now = performance.now()
+  /** Other masters have these sessions, perhaps from a replica that missed a delete. */
+  #onMoved(isMoved: (sid: string) => boolean): void {
+    this.#revokeAgain(isMoved)
+    this.#operations.reconnected()
+    this.#replay.kick()
+    this.#changed()
+  }
+
+  #onRetired(node: Node): void {
+    node.eachLane((lane) => this.#onClosed(node, lane))
+    this.#changed()
+  }
+
+  #revokeAgain(concerns: (sid: string) => boolean): void {
+    this.#replay.revokeAgain([...this.#revocations.entries()].filter(([sid]) => concerns(sid)))
+  }
+
+  #onLaneChange(node: Node, name: LaneName, { state, reason }: LaneState): void {
+    const lane = node.lanes[name]
     if (state === 'closed') {
-      this.#openSince.delete(lane)
-      publish(this, { type: 'up', lane, downFor: now - (since ?? now) })
+      this.#onClosed(node, lane)
       // Deletes go out although a full Redis takes no saves.
-      if (this.#lanes.lifetime.breaker.closed) this.#replay.kick()
-    } else if (state === 'open' && since === undefined) {
-      this.#openSince.set(lane, now)
-      publish(this, { type: 'down', lane, reason })
+      if (node.lanes.lifetime.breaker.closed) this.#replay.kick()
+    } else if (state === 'open' && !this.#openSince.has(lane)) {
+      this.#openSince.set(lane, performance.now())
+      publish(this, { type: 'down', lane: name, ...masterOf(node), reason })
       // Silence is rarely one lane's alone: find out before users of the others have to wait for it too.
       if (reason === 'timeout') {
-        this.#eachLane((other) => {
+        node.eachLane((other) => {
           if (other.breaker.closed) void other.probe()
         })
       }
     }
     this.#changed()
+  }
+
+  #onClosed(node: Node, lane: Lanes[LaneName]): void {
+    const since = this.#openSince.get(lane)
+    if (since === undefined) return
+    this.#openSince.delete(lane)
+    publish(this, { type: 'up', lane: lane.name, ...masterOf(node), downFor: performance.now() - since })
   }
 
   #changed(): void {
@@ -403,18 +409,23 @@ export class ResilientStore extends Store implements AsyncDisposable {
 
   async #whatIsMissing(deadline: number): Promise<RedisFailure | undefined> {
     try {
-      await withDeadline(this.#connection.usable() ?? Promise.resolve(), deadline)
-      const checks = [...Object.values(this.#commands.probes), () => this.#commands.checkRights()]
-      const patience = Math.min(deadline, performance.now() + this.#options.timeout)
-      await withDeadline(Promise.all(checks.map((check) => check())), patience)
+      await withDeadline(this.#nodes.known() ?? Promise.resolve(), deadline)
+      await Promise.all(this.#nodes.all().map((node) => this.#check(node, deadline)))
     } catch (error) {
       return toFailure(error, classify(error) ?? 'not-connected')
     }
     let failure: RedisFailure | undefined
-    this.#eachLane((lane) => {
-      if (!lane.breaker.closed) failure = new RedisFailure('circuit-open', 'a circuit breaker is still open')
-    })
+    for (const node of this.#nodes.all()) {
+      if (node.everyLane((lane) => lane.breaker.closed)) continue
+      failure = new RedisFailure('circuit-open', 'a circuit breaker is still open')
+    }
     return failure
+  }
+
+  async #check({ connection, transport }: Node, deadline: number): Promise<void> {
+    await withDeadline(connection.usable() ?? Promise.resolve(), deadline)
+    const checks = [...LANES.map((lane) => transport.probe(lane)), transport.checkRights()]
+    await withDeadline(Promise.all(checks), Math.min(deadline, performance.now() + this.#options.timeout))
   }
 
   async #open<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
@@ -485,9 +496,9 @@ export class ResilientStore extends Store implements AsyncDisposable {
     // Not only what is in a lane: a save in its serializer, or between two round trips, may still need the queue.
     while (this.#underWay > 0 && performance.now() < deadline) await this.#change(5)
     const report = await this.#replay.finish(deadline)
-    this.#eachLane((lane) => lane.shutdown())
+    const closed = this.#nodes.close()
     this.#changed()
-    await this.#connection.close()
+    await closed
     return report
   }
 }
@@ -497,6 +508,8 @@ export interface ResilientStore {
   once<Name extends keyof StoreEvents>(name: Name, listener: (...args: StoreEvents[Name]) => void): this
   off<Name extends keyof StoreEvents>(name: Name, listener: (...args: StoreEvents[Name]) => void): this
 }
+
+const LANES: readonly LaneName[] = ['read', 'save', 'lifetime']
 
 const DEFAULT_COOKIE = Object.freeze({ path: '/', httpOnly: true, originalMaxAge: null, expires: null })
 
@@ -534,6 +547,18 @@ function answer<T>(promise: Promise<T>, callback: Callback<T> | undefined): Prom
     (error: unknown) => process.nextTick(callback, error),
   )
   return undefined
+}
+
+function isCluster({ client, redis }: ResolvedOptions): boolean {
+  return client?.isCluster ?? (typeof redis === 'object' && 'cluster' in redis)
+}
+
+function breakersOf({ read, save, lifetime }: Lanes): Readonly<Record<LaneName, LaneBreaker>> {
+  return Object.freeze({ read: read.breaker, save: save.breaker, lifetime: lifetime.breaker })
+}
+
+function masterOf({ name }: Node): { master?: string } {
+  return name === undefined ? {} : { master: name }
 }
 
 function lossOf(error: unknown): DroppedRecord['reason'] {

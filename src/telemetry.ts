@@ -9,13 +9,17 @@ import type { Operation } from './policy.js'
 export interface DownRecord {
   readonly type: 'down'
   readonly lane: LaneName
+  /** On Cluster whose: `host:port`. */
+  readonly master?: string
   readonly reason: DownReason | undefined
 }
 
-/** A lane's breaker closed: its operations reach Redis again. */
+/** A lane's breaker closed: its operations reach Redis again. Or, on Cluster, another master has its sessions now. */
 export interface UpRecord {
   readonly type: 'up'
   readonly lane: LaneName
+  /** On Cluster whose: `host:port`. */
+  readonly master?: string
   /** Since the breaker opened, ms. */
   readonly downFor: number
 }

@@ -2,12 +2,13 @@
 import type { SessionData } from 'express-session'
 import type { Codec } from './codec.js'
 import { RedisFailure } from './errors.js'
-import type { Connection } from './redis/connect.js'
+import type { Send } from './lanes.js'
+import type { Node, Nodes } from './node.js'
 import { classify, toFailure } from './redis/failures.js'
-import type { SessionCommands } from './redis/sessions.js'
+import type { Raw, SessionCommands } from './redis/sessions.js'
 
 export interface WalksOptions {
-  readonly connection: Connection
+  readonly nodes: Pick<Nodes, 'all' | 'known'>
   readonly commands: SessionCommands
   readonly codec: Codec
   readonly scanCount: number
@@ -27,19 +28,19 @@ export class Walks {
   /** Rejects, as the others do, with a {@link RedisFailure} where Redis failed. */
   async ids(): Promise<string[]> {
     const ids = new Set<string>()
-    for await (const sids of this.#scan()) for (const sid of sids) ids.add(sid)
+    for await (const [, sids] of this.#scan()) for (const sid of sids) ids.add(sid)
     return [...ids].filter((sid) => !this.#options.isDestroyed(sid))
   }
 
   /** Sessions with their `id`; what cannot be parsed is left out, and left alone. */
   async all(): Promise<(SessionData & { id: string })[]> {
-    const { commands, codec, isDestroyed } = this.#options
+    const { codec, isDestroyed } = this.#options
     const seen = new Set<string>()
     const sessions: (SessionData & { id: string })[] = []
-    for await (const chunk of this.#scan()) {
+    for await (const [node, chunk] of this.#scan()) {
       const sids = chunk.filter((sid) => !seen.has(sid) && !isDestroyed(sid))
       if (sids.length === 0) continue
-      const values = await this.#bounded(commands.values(sids))
+      const values = await this.#values(node, sids)
       for (const [index, sid] of sids.entries()) {
         seen.add(sid)
         const raw = values[index]
@@ -54,17 +55,60 @@ export class Walks {
     return sessions
   }
 
+  /** Goes on to the other servers where one fails, and rejects with that failure at the end. */
   async clear(): Promise<void> {
-    for await (const sids of this.#scan()) {
-      if (sids.length > 0) await this.#bounded(this.#options.commands.delete(sids))
+    const { commands, nodes } = this.#options
+    await this.#bounded(nodes.known() ?? Promise.resolve())
+    let failure: unknown
+    for (const node of nodes.all()) {
+      try {
+        for await (const sids of this.#scanNode(node)) {
+          const deletes = sids.map((sid) => commands.expireNow(sid))
+          await this.#collect(node.transport.sendWrites, deletes)
+        }
+      } catch (error) {
+        failure ??= error
+      }
     }
+    if (failure !== undefined) throw failure
   }
 
-  async *#scan(): AsyncGenerator<string[], void, void> {
-    const { connection, commands, scanCount } = this.#options
+  async *#scan(): AsyncGenerator<[Node, string[]], void, void> {
+    const { nodes } = this.#options
+    await this.#bounded(nodes.known() ?? Promise.resolve())
+    for (const node of nodes.all()) for await (const sids of this.#scanNode(node)) yield [node, sids]
+  }
+
+  async *#scanNode({ connection, transport }: Node): AsyncGenerator<string[], void, void> {
     await this.#bounded(connection.usable() ?? Promise.resolve())
-    const chunks = commands.scan(scanCount, (reply) => this.#bounded(reply))
-    yield* chunks
+    yield* transport.scan(this.#options.scanCount, (reply) => this.#bounded(reply))
+  }
+
+  /** Values by sid, in order. */
+  #values({ transport }: Node, sids: readonly string[]): Promise<(Raw | null)[]> {
+    const { commands } = this.#options
+    const requests = sids.map((sid) => ({ kind: 'get', key: commands.key(sid) }) as const)
+    return this.#collect(transport.sendReads, requests) as Promise<(Raw | null)[]>
+  }
+
+  /** Sends requests around the lanes, in one batch. */
+  async #collect<Request, Reply>(send: Send<Request, Reply>, requests: readonly Request[]): Promise<Reply[]> {
+    if (requests.length === 0) return []
+    const deadline = performance.now() + this.#options.timeout
+    const replies = new Promise<Reply[]>((resolve, reject) => {
+      const found: Reply[] = []
+      let left = requests.length
+      send(
+        requests.map((request) => ({ request, deadline })),
+        (index, error, reply) => {
+          if (error != null) reject(error)
+          found[index] = reply as Reply
+          if (--left === 0) resolve(found)
+        },
+        () => {},
+      )
+    })
+    return this.#bounded(replies)
   }
 
   async #bounded<T>(reply: Promise<T>): Promise<T> {

@@ -31,7 +31,8 @@ export const resilientOnIoredis5: CreateSubject = (context) => {
 export const resilientUnguarded: CreateSubject = (context) => {
   const client = new Redis(context.url, CLIENT)
   SessionCommands.prototype.save = ({ sid, value, ttl }) => {
-    return () => client.set(PREFIX + sid, value, 'PX', ttl as number).then(() => ({ result: 'saved' }))
+    const key = PREFIX + sid
+    return { key, send: () => client.set(key, value, 'PX', ttl as number).then(() => ({ result: 'saved' })) }
   }
   return open(context, { client }, () => client.quit())
 }

@@ -3,18 +3,26 @@
  * server's clock, its `run_id` and whether it may evict; all are read anew at every `ready`, before the first command
  * is let through.
  */
-import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
 import { RedisFailure } from '../errors.js'
 import type { LaneConnection } from '../lanes.js'
+import { BACKOFF, jittered } from './backoff.js'
 import { classify, toFailure } from './failures.js'
 
-export type Client = Redis | Cluster
+/** One server, as commands see it. */
+export interface Link {
+  readonly client: Redis
+  /** A monotonic deadline in ms of Redis's own clock, for a script's not-after; '' while that clock is unknown. */
+  notAfter(deadline: number): string
+  /** Reads Redis's clock again: it was set, or was read while the loop was blocked. */
+  measure(): Promise<void>
+}
 
 /** A connection as `health()` shows it. */
 export type ConnectionState = 'connecting' | 'ready' | 'lost' | 'closed'
 
 export interface ConnectionOptions {
-  readonly client: Client | undefined
+  readonly client: Redis | undefined
   readonly redis: string | RedisOptions
   /** The store's deadline in ms. */
   readonly timeout: number
@@ -23,16 +31,13 @@ export interface ConnectionOptions {
   readonly onLost: (failure: RedisFailure) => void
 }
 
-/** Between two attempts to connect, ms: doubles from the first to the last, with 30 % jitter. */
-const BACKOFF = Object.freeze({ first: 20, last: 250 })
 /** Least time for TCP, TLS and the handshake, ms: they may take several round trips. */
 const HANDSHAKE = 1_000
 /** Least time between two reconnects for READONLY, ms: a loop of them would cut healthy reads. */
 const RECONNECT_ON_READONLY = 1_000
 
-export class Connection implements LaneConnection {
-  readonly client: Client
-  readonly isCluster: boolean
+export class Connection implements LaneConnection, Link {
+  readonly client: Redis
   readonly #options: ConnectionOptions
   readonly #own: boolean
   #state: ConnectionState = 'connecting'
@@ -53,7 +58,6 @@ export class Connection implements LaneConnection {
     this.#options = options
     this.#own = options.client === undefined
     this.client = options.client ?? open(options.redis, options.timeout)
-    this.isCluster = this.client.isCluster
     if (!this.#own) warnAboutDangerousSettings(this.client)
   }
 
@@ -70,7 +74,7 @@ export class Connection implements LaneConnection {
     else if (status === 'end' || status === 'close' || status === 'reconnecting') this.#lost()
   }
 
-  /** Which server answers; unknown on Cluster, where there are several. */
+  /** Which server answers: its `run_id`, where it may be asked. */
   get runId(): string | undefined {
     return this.#runId
   }
@@ -112,12 +116,10 @@ export class Connection implements LaneConnection {
     this.#lost()
   }
 
-  /** A monotonic deadline in ms of Redis's own clock, for a script's not-after; '' while that clock is unknown. */
   notAfter(deadline: number): string {
     return this.#offset === undefined ? '' : String(Math.floor(deadline + this.#offset))
   }
 
-  /** Reads Redis's clock again: it was set, or was read while the loop was blocked. */
   async measure(): Promise<void> {
     const before = performance.now()
     const [seconds, micros] = (await this.client.time()) as unknown as [string, string]
@@ -166,7 +168,7 @@ export class Connection implements LaneConnection {
 
   /** For CLIENT LIST. After the first question, and for its own sake alone. */
   #introduce(): Promise<unknown> {
-    return (this.client as Redis).client('SETNAME', 'resilient-session-store').catch(noop)
+    return this.client.client('SETNAME', 'resilient-session-store').catch(noop)
   }
 
   /** Tells once that Redis may drop what nobody has asked it to drop. */
@@ -240,12 +242,12 @@ export class Connection implements LaneConnection {
       const [server, memory] = await corked(client, true, () =>
         Promise.all([
           (client.info('server') as Promise<string>).catch(ifDenied),
-          this.isCluster ? undefined : (client.info('memory') as Promise<string>).catch(ifDenied),
+          (client.info('memory') as Promise<string>).catch(ifDenied),
           this.measure().catch(ifDenied),
           this.#own && this.#introduce(),
         ]),
       )
-      if (!this.isCluster) this.#runId = field(server, 'run_id') ?? this.#runId
+      this.#runId = field(server, 'run_id') ?? this.#runId
       this.#warnAboutEviction(field(memory, 'maxmemory_policy'))
     } catch (error) {
       const failure = toFailure(error, classify(error) ?? 'not-connected')
@@ -291,7 +293,7 @@ function open(redis: string | RedisOptions, timeout: number): Redis {
 }
 
 /** Several commands in one write to the socket: the write is what costs. ioredis writes each command by itself. */
-export function corked<T>(client: Client, several: boolean, send: () => T): T {
+export function corked<T>(client: Redis, several: boolean, send: () => T): T {
   const stream = several ? (client as { stream?: { cork?(): void; uncork?(): void } }).stream : undefined
   stream?.cork?.()
   try {
@@ -299,10 +301,6 @@ export function corked<T>(client: Client, several: boolean, send: () => T): T {
   } finally {
     stream?.uncork?.()
   }
-}
-
-function jittered(ms: number): number {
-  return Math.round(ms * (0.7 + 0.3 * Math.random()))
 }
 
 function onceInAWhileOnReadOnly(): (error: Error) => boolean {
@@ -343,19 +341,18 @@ export function assertClient(client: unknown): void {
 }
 
 /** Tells once per client what in its settings undermines the store. */
-function warnAboutDangerousSettings(client: Client): void {
+function warnAboutDangerousSettings(client: Redis): void {
   if (warned.has(client)) return
   warned.add(client)
-  const common = client.options as Partial<RedisOptions>
-  const node: Partial<RedisOptions> = client.isCluster ? ((client as Cluster).options.redisOptions ?? {}) : common
+  const { options } = client
   const changes: string[] = []
-  if (common.enableOfflineQueue !== false) {
+  if (options.enableOfflineQueue !== false) {
     changes.push('enableOfflineQueue: false (commands wait in the client while Redis is away and run when it returns)')
   }
-  if (node.autoResendUnfulfilledCommands !== false) {
+  if (options.autoResendUnfulfilledCommands !== false) {
     changes.push('autoResendUnfulfilledCommands: false (commands that already failed are sent again)')
   }
-  if (node.commandTimeout === undefined) {
+  if (options.commandTimeout === undefined) {
     changes.push('commandTimeout (a silent Redis keeps commands in the client for good)')
   }
   if (changes.length === 0) return

@@ -128,3 +128,18 @@ function firstWord(message: string): string {
   const end = message.indexOf(' ')
   return end === -1 ? message : message.slice(0, end)
 }
+
+/** A Cluster node's word that a command belongs elsewhere (Redis Cluster specification, "Redirection and resharding"). */
+export type Redirection =
+  | { readonly kind: 'moved' | 'ask'; readonly address: string }
+  /** Its slot is on its way, and only some of the command's keys have arrived. */
+  | { readonly kind: 'again' }
+
+/** Where a refused command belongs; `undefined` for every other error. */
+export function redirection(error: unknown): Redirection | undefined {
+  if (!(error instanceof Error)) return undefined
+  const [word, , address] = error.message.split(' ')
+  if (word === 'TRYAGAIN') return { kind: 'again' }
+  if ((word !== 'MOVED' && word !== 'ASK') || address === undefined) return undefined
+  return { kind: word === 'MOVED' ? 'moved' : 'ask', address }
+}

@@ -25,7 +25,7 @@ export function isMarker(key: string, prefix: string): boolean {
 }
 
 /** What Redis hashes instead of the whole key (Redis Cluster specification, "Hash tags"). */
-function hashTag(key: string): string | undefined {
+export function hashTag(key: string): string | undefined {
   const open = key.indexOf('{')
   if (open === -1) return undefined
   const close = key.indexOf('}', open + 1)

@@ -1,8 +1,8 @@
 /** Session commands over ioredis: how a batch leaves, what each reply means. */
 import { createHash } from 'node:crypto'
-import type { Cluster, Redis } from 'ioredis'
-import type { Sent, Settle } from '../lanes.js'
-import { type Client, type Connection, corked } from './connect.js'
+import type { Redis } from 'ioredis'
+import type { LaneName, Sent, Settle } from '../lanes.js'
+import { corked, type Link } from './connect.js'
 import { isNoScript } from './failures.js'
 import { isMarker, markerKey, startsWithPattern } from './keys.js'
 import { DELETE_IF, DESTROY, GUARD, SAVE, type Script } from './scripts.js'
@@ -12,8 +12,11 @@ export type Raw = string | Buffer
 
 export type ReadRequest = { readonly kind: 'get' | 'pttl'; readonly key: string }
 export type ReadReply = Raw | null | number
-/** A write is a closure, called when it leaves with the moment at which its caller is told that it failed. */
-export type WriteRequest = (deadline: number) => Promise<unknown>
+export interface WriteRequest {
+  readonly key: string
+  /** Called when it leaves, with the server and the moment (monotonic ms) at which its caller is told that it failed. */
+  readonly send: (link: Link, deadline: number) => Promise<unknown>
+}
 
 /** What a save is checked against, see {@link SAVE}. */
 export type Guard =
@@ -36,33 +39,33 @@ export interface SaveCommand {
 const PROBE = 'session-store-probe'
 
 export class SessionCommands {
-  readonly #connection: Connection
   readonly #prefix: string
   readonly #binary: boolean
   readonly #revokeFor: number
+  readonly #onCluster: boolean
 
-  constructor(connection: Connection, options: { prefix: string; binary: boolean; revokeFor: number }) {
-    this.#connection = connection
+  constructor(options: { prefix: string; binary: boolean; revokeFor: number; onCluster: boolean }) {
     this.#prefix = options.prefix
     this.#binary = options.binary
     this.#revokeFor = options.revokeFor
+    this.#onCluster = options.onCluster
   }
 
   /** The Redis key of a session. @throws RangeError for a key that cannot be used on Cluster */
   key(sid: string): string {
     const key = this.#prefix + sid
-    if (this.#connection.isCluster) markerKey(key, true)
+    if (this.#onCluster) markerKey(key, true)
     return key
   }
 
-  /** Sends reads: on one server all GETs as one MGET, on Cluster one by one (the client finds each key's node). */
-  readonly sendReads = (batch: readonly Sent<ReadRequest>[], settle: Settle<ReadReply>): void => {
-    const { client, isCluster } = this.#connection
+  /** Sends reads: all GETs as one MGET, on Cluster one by one in one write: Redis refuses an MGET over several slots. */
+  sendReads(link: Link, batch: readonly Sent<ReadRequest>[], settle: Settle<ReadReply>): void {
+    const { client } = link
     const gets: number[] = []
     corked(client, batch.length > 1, () => {
       batch.forEach(({ request }, index) => {
-        if (request.kind === 'get' && !isCluster) gets.push(index)
-        else deliver(this.#readOne(client, request), index, settle)
+        if (request.kind === 'get' && !this.#onCluster) gets.push(index)
+        else deliver(this.read(link, request), index, settle)
       })
       if (gets.length === 0) return
       const keys = gets.map((index) => batch[index]?.request.key as string)
@@ -79,12 +82,18 @@ export class SessionCommands {
   }
 
   /** Sends writes: one command each, in order, in one write to the socket. */
-  readonly sendWrites = (batch: readonly Sent<WriteRequest>[], settle: Settle<unknown>): void => {
-    corked(this.#connection.client, batch.length > 1, () => {
+  sendWrites(link: Link, batch: readonly Sent<WriteRequest>[], settle: Settle<unknown>): void {
+    corked(link.client, batch.length > 1, () => {
       batch.forEach(({ request, deadline }, index) => {
-        deliver(request(deadline), index, settle)
+        deliver(request.send(link, deadline), index, settle)
       })
     })
+  }
+
+  /** Sends one read by itself. */
+  read({ client }: Link, request: ReadRequest): Promise<ReadReply> {
+    if (request.kind === 'pttl') return client.pttl(request.key)
+    return this.#binary ? client.getBuffer(request.key) : client.get(request.key)
   }
 
   save(command: SaveCommand): WriteRequest {
@@ -92,50 +101,67 @@ export class SessionCommands {
     const { guard } = command
     const digests = guard.kind === 'digest' ? guard.digests : []
     const ttl = command.ttl === undefined ? '' : String(command.ttl)
-    return (deadline) => {
-      const args = [command.value, ttl, this.#connection.notAfter(deadline), guard.kind, ...digests]
-      return this.#evaluate(SAVE, keys, args).then(saveReply)
+    const send = (link: Link, deadline: number): Promise<SaveReply> => {
+      const args = [command.value, ttl, link.notAfter(deadline), guard.kind, ...digests]
+      return this.#evaluate(link, SAVE, keys, args).then(saveReply)
     }
+    return { key: keys[0], send }
   }
 
   /** Deletes a session and leaves a marker, for `revokeFor` ms or what is left of it. */
   destroy(sid: string, revokeFor: number = this.#revokeFor): WriteRequest {
     const keys = this.#keys(sid)
-    return () => this.#evaluate(DESTROY, keys, [String(revokeFor)])
+    return { key: keys[0], send: (link) => this.#evaluate(link, DESTROY, keys, [String(revokeFor)]) }
   }
 
   /** Deletes without a marker: the session expired. */
   expireNow(sid: string): WriteRequest {
     const key = this.key(sid)
-    return () => this.#connection.client.del(key)
+    return { key, send: ({ client }) => client.del(key) }
   }
 
   /** Deletes a session if it still holds this value. */
   deleteIf(sid: string, value: Raw): WriteRequest {
     const key = this.key(sid)
-    return () => this.#evaluate(DELETE_IF, [key], [sha1(value)])
+    return { key, send: (link) => this.#evaluate(link, DELETE_IF, [key], [sha1(value)]) }
   }
 
   /** Sets a session's expiry, ms from now. The reply is 1, or 0 when there is no such session. */
   touch(sid: string, ttl: number): WriteRequest {
     const key = this.key(sid)
-    return () => this.#connection.client.pexpire(key, ttl)
+    return { key, send: ({ client }) => client.pexpire(key, ttl) }
   }
 
-  readonly probes: Readonly<Record<'read' | 'save' | 'lifetime', () => Promise<unknown>>> = {
-    read: () => this.#connection.client.get(this.#prefix + PROBE),
-    save: () => this.#connection.client.set(this.#prefix + PROBE, '', 'XX'),
-    lifetime: () => this.#connection.client.del(this.#prefix + PROBE),
+  /** Reads the clock of the server that has this session, see {@link Link.measure}. */
+  measure(sid: string): WriteRequest {
+    return { key: this.#prefix + sid, send: (link) => link.measure() }
+  }
+
+  /**
+   * Tries what a lane's commands need, without side effects.
+   *
+   * @param sid nobody's; on Cluster one of a slot of the server's own
+   */
+  probe(lane: LaneName, { client }: Link, sid: string = PROBE): Promise<unknown> {
+    const key = this.#prefix + sid
+    switch (lane) {
+      case 'read':
+        return client.get(key)
+      case 'save':
+        return client.set(key, '', 'XX')
+      case 'lifetime':
+        return client.del(key)
+    }
   }
 
   /** Whether the store's scripts, and the commands that no probe tries, may run here. Writes nothing. */
-  async checkRights(): Promise<void> {
-    const { client, isCluster } = this.#connection
-    const script = this.save({ sid: PROBE, value: '', ttl: 1, guard: { kind: GUARD.present } })
-    const key = this.#prefix + PROBE
+  async checkRights(link: Link, sid: string = PROBE): Promise<void> {
+    const { client } = link
+    const script = this.save({ sid, value: '', ttl: 1, guard: { kind: GUARD.present } })
+    const key = this.#prefix + sid
     await Promise.all([
-      script(performance.now() + 60_000),
-      isCluster || client.mget(key),
+      script.send(link, performance.now() + 60_000),
+      this.#onCluster || client.mget(key),
       client.pexpire(key, 1),
       client.pttl(key),
       client.time(),
@@ -143,63 +169,39 @@ export class SessionCommands {
   }
 
   /**
-   * Walks over the sessions of every master, a chunk of keys a round trip. A key may come twice.
+   * Walks over the sessions of one server, a chunk of keys a round trip. A key may come twice.
    *
    * @param bounded puts a deadline on each round trip
    */
-  async *scan(count: number, bounded: <T>(reply: Promise<T>) => Promise<T>): AsyncGenerator<string[], void, void> {
-    const { client } = this.#connection
-    const nodes = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis]
-    for (const node of nodes) {
-      // SCAN is the one command to which ioredis does not apply its keyPrefix.
-      const added = node.options.keyPrefix ?? ''
-      const pattern = startsWithPattern(added + this.#prefix)
-      let cursor = '0'
-      do {
-        const [next, keys] = await bounded(node.scan(cursor, 'MATCH', pattern, 'COUNT', count))
-        cursor = next
-        const sids: string[] = []
-        for (const key of keys) {
-          const name = key.slice(added.length)
-          if (!isMarker(name, this.#prefix)) sids.push(name.slice(this.#prefix.length))
-        }
-        yield sids
-      } while (cursor !== '0')
-    }
-  }
-
-  /** Values by sid, in order; on Cluster one by one. */
-  values(sids: readonly string[]): Promise<(Raw | null)[]> {
-    const { client, isCluster } = this.#connection
-    const keys = sids.map((sid) => this.key(sid))
-    if (!isCluster) return this.#binary ? client.mgetBuffer(keys) : client.mget(keys)
-    return Promise.all(keys.map((key) => this.#get(client, key)))
-  }
-
-  /** Deletes sessions without markers. */
-  async delete(sids: readonly string[]): Promise<void> {
-    const { client, isCluster } = this.#connection
-    const keys = sids.map((sid) => this.key(sid))
-    if (isCluster) await Promise.all(keys.map((key) => client.del(key)))
-    else await client.del(...keys)
+  async *scan(
+    { client }: Link,
+    count: number,
+    bounded: <T>(reply: Promise<T>) => Promise<T>,
+  ): AsyncGenerator<string[], void, void> {
+    // SCAN is the one command to which ioredis does not apply its keyPrefix.
+    const added = client.options.keyPrefix ?? ''
+    const pattern = startsWithPattern(added + this.#prefix)
+    let cursor = '0'
+    do {
+      const [next, keys] = await bounded(client.scan(cursor, 'MATCH', pattern, 'COUNT', count))
+      cursor = next
+      const sids: string[] = []
+      for (const key of keys) {
+        const name = key.slice(added.length)
+        if (!isMarker(name, this.#prefix)) sids.push(name.slice(this.#prefix.length))
+      }
+      yield sids
+    } while (cursor !== '0')
   }
 
   #keys(sid: string): [string, string] {
     const key = this.#prefix + sid
-    return [key, markerKey(key, this.#connection.isCluster)]
-  }
-
-  #readOne(client: Client, request: ReadRequest): Promise<ReadReply> {
-    return request.kind === 'pttl' ? client.pttl(request.key) : this.#get(client, request.key)
-  }
-
-  #get(client: Client, key: string): Promise<Raw | null> {
-    return this.#binary ? client.getBuffer(key) : client.get(key)
+    return [key, markerKey(key, this.#onCluster)]
   }
 
   /** EVALSHA; where Redis does not know the script (restarted, another server), EVAL, which also loads it. */
-  #evaluate({ sha, source }: Script, keys: string[], args: Raw[]): Promise<unknown> {
-    const client = this.#connection.client as Client & EvalBuffer
+  #evaluate(link: Link, { sha, source }: Script, keys: string[], args: Raw[]): Promise<unknown> {
+    const client = link.client as Redis & EvalBuffer
     const rest = [keys.length, ...keys, ...args] as const
     const reply = this.#binary ? client.evalshaBuffer(sha, ...rest) : client.evalsha(sha, ...rest)
     return reply.catch((error: unknown) => {
@@ -234,4 +236,20 @@ function deliver<Reply>(reply: Promise<Reply>, index: number, settle: Settle<Rep
 
 function text(reply: unknown): string {
   return Buffer.isBuffer(reply) ? reply.toString('latin1') : String(reply)
+}
+
+/** The same server, each command preceded by ASKING: the slot is on its way there. */
+export function asking(link: Link): Link {
+  const { client } = link
+  const asked = new Proxy(client, {
+    get(target, name) {
+      const value = Reflect.get(target, name, target) as unknown
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]) => {
+        target.asking().catch(() => {})
+        return value.apply(target, args)
+      }
+    },
+  })
+  return { client: asked, notAfter: (deadline) => link.notAfter(deadline), measure: () => link.measure() }
 }

@@ -23,9 +23,9 @@ function setUp(
   const deadlines: number[] = []
   type Args = ConstructorParameters<typeof GuardedSaves>
   const lane = {
-    run: (request: (deadline: number) => Promise<unknown>, deadline: number) => {
+    run: (request: () => Promise<unknown>, deadline: number) => {
       deadlines.push(deadline)
-      return request(deadline)
+      return request()
     },
   }
   const commands = {
@@ -37,13 +37,12 @@ function setUp(
       if (reply instanceof Error) throw reply
       return reply
     },
-  }
-  const connection = {
-    measure: async () => {
+    measure: () => async () => {
       steps.push('measure')
     },
   }
-  const saves = new GuardedSaves(...([lane, commands, connection] as unknown as Args))
+  const nodes = { of: () => ({ lanes: { save: lane } }) }
+  const saves = new GuardedSaves(...([nodes, commands] as unknown as Args))
   return { saves, steps, deadlines }
 }
 

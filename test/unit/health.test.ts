@@ -3,12 +3,14 @@ import { RedisFailure } from '../../src/errors.js'
 import { FallbackCache } from '../../src/fallback-cache.js'
 import { type HealthInput, healthOf } from '../../src/health.js'
 import type { LaneName, LaneState } from '../../src/lanes.js'
+import { Node, type ServerConnection } from '../../src/node.js'
+import type { ConnectionState } from '../../src/redis/connect.js'
 import { WriteQueue } from '../../src/write-queue.js'
 import { FakeClock } from '../support/fake-clock.js'
 
 interface Situation {
   readonly lanes?: Partial<Record<LaneName, LaneState['state']>>
-  readonly connection?: HealthInput['connection']['state']
+  readonly connection?: ConnectionState
   readonly queue?: WriteQueue
   readonly cache?: FallbackCache
   readonly closed?: boolean
@@ -27,9 +29,14 @@ function health({ lanes = {}, connection = 'ready', queue = emptyQueue(), cache,
       breaker: { closed: state === 'closed' },
     }
   }
+  const server = { state: connection, failure: new RedisFailure('refused', 'connect ECONNREFUSED 10.0.0.1:6379') }
+  const node = Object.create(Node.prototype, {
+    name: { value: undefined },
+    transport: { value: { connection: server as unknown as ServerConnection } },
+    lanes: { value: { read: lane('read', 1), save: lane('save', 2), lifetime: lane('lifetime', 4) } },
+  }) as Node
   return healthOf({
-    lanes: { read: lane('read', 1), save: lane('save', 2), lifetime: lane('lifetime', 4) },
-    connection: { state: connection, failure: new RedisFailure('refused', 'connect ECONNREFUSED 10.0.0.1:6379') },
+    nodes: [node],
     cache,
     queue,
     replaying: false,

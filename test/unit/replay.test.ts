@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Codec } from '../../src/codec.js'
 import { RedisFailure } from '../../src/errors.js'
+import type { Node } from '../../src/node.js'
 import { type Raw, type SaveCommand, type SaveReply, sha1 } from '../../src/redis/sessions.js'
 import { Replay, type ReplayOptions } from '../../src/replay.js'
 import { resolveOptions } from '../../src/resolve-options.js'
@@ -103,6 +104,16 @@ beforeEach(() => {
   replay = newReplay()
 })
 
+/** The only server. */
+const node = {
+  get lanes() {
+    return { lifetime: redis.lifetime }
+  },
+  get runId() {
+    return server
+  },
+} as unknown as Node
+
 /** A replay of the queue; `more` wins. */
 function newReplay(more: Partial<ReplayOptions> = {}): Replay {
   const serializer = {
@@ -116,13 +127,12 @@ function newReplay(more: Partial<ReplayOptions> = {}): Replay {
     queue,
     commands: redis.commands as unknown as ReplayOptions['commands'],
     saves: redis.saves as unknown as ReplayOptions['saves'],
-    lifetime: redis.lifetime as unknown as ReplayOptions['lifetime'],
+    nodes: { of: () => node },
     codec: new Codec(resolveOptions({ serializer }), clock),
     concurrency: 'last-write',
     restoreLost: false,
     timeout: 250,
     clock,
-    server: () => server,
     onWritten: (sid, payload, _, ttl) => written.push([sid, payload, ttl]),
     publish: (record) => records.push(record),
     ...more,
@@ -529,7 +539,7 @@ describe('revocations that another server may not know', () => {
     clock.advance(1_000)
     await run()
     expect(redis.log).toEqual(['revoke s'])
-    expect(replay.revoked()).toBeUndefined()
+    expect(replay.revoked('a')).toBeUndefined()
   })
 
   it('are the replay’s own matter: nobody is told', async () => {
@@ -600,7 +610,7 @@ describe('revocations that another server may not know', () => {
     }
     await run()
     expect(redis.log).toEqual(['revoke r', 'revoke s', 'save a'])
-    expect(replay.revoked()).toBeUndefined()
+    expect(replay.revoked('a')).toBeUndefined()
   })
 
   it('a bounded number is under way at once', async () => {
@@ -638,10 +648,10 @@ describe('revocations that another server may not know', () => {
 
 describe('revoked()', () => {
   it('is nothing to wait for where none is to be sent', async () => {
-    expect(replay.revoked()).toBeUndefined()
+    expect(replay.revoked('a')).toBeUndefined()
     addSave('a')
     await run()
-    expect(replay.revoked()).toBeUndefined()
+    expect(replay.revoked('a')).toBeUndefined()
   })
 
   it('settles when the last one is confirmed, and not before', async () => {
@@ -650,7 +660,7 @@ describe('revoked()', () => {
       answer = resolve
     })
     revokeAgain({ r: 60_000, s: 60_000 })
-    const revoked = replay.revoked()
+    const revoked = replay.revoked('a')
     let done = false
     revoked?.then(() => {
       done = true
@@ -663,17 +673,17 @@ describe('revoked()', () => {
     answer()
     await revoked
     expect([...redis.revocations.keys()]).toEqual(['r', 's'])
-    expect(replay.revoked()).toBeUndefined()
+    expect(replay.revoked('a')).toBeUndefined()
   })
 
   it('is one promise for all who ask, and outlives failures', async () => {
     revokeAgain({ r: 60_000 })
-    const revoked = replay.revoked()
+    const revoked = replay.revoked('a')
     redis.before = () => {
       throw DOWN
     }
     await run()
-    expect(replay.revoked()).toBe(revoked)
+    expect(replay.revoked('a')).toBe(revoked)
     redis.before = () => {}
     await run()
     await revoked
@@ -681,7 +691,7 @@ describe('revoked()', () => {
 
   it('settles where all were over, or could not be sent', async () => {
     revokeAgain({ over: 1, refused: 60_000 })
-    const revoked = replay.revoked()
+    const revoked = replay.revoked('a')
     clock.advance(1_000)
     redis.before = () => {
       throw new RangeError('no hash tag')
@@ -692,11 +702,11 @@ describe('revoked()', () => {
 
   it('is another promise for those of the next server', async () => {
     revokeAgain({ r: 60_000 })
-    const first = replay.revoked()
+    const first = replay.revoked('a')
     await run()
     await first
     revokeAgain({ r: 60_000 })
-    const second = replay.revoked()
+    const second = replay.revoked('a')
     expect(second).toBeInstanceOf(Promise)
     expect(second).not.toBe(first)
     await run()

@@ -6,7 +6,7 @@ import { isAwaited, saveSession, sessionStatus } from '../../src/session-status.
 /** A request as express-session leaves it, its session being of this origin. */
 function request(from?: Partial<Provenance>, keepsSaves?: boolean): IncomingMessage {
   const session = {}
-  const store = keepsSaves === undefined ? {} : { sessionStore: { keepsSaves } }
+  const store = keepsSaves === undefined ? {} : { sessionStore: { keepsSaves: () => keepsSaves } }
   const req = { session, sessionID: 'abc', ...store } as unknown as IncomingMessage
   if (from !== undefined) {
     const provenance: Provenance = {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Codec } from '../../src/codec.js'
 import { RedisFailure } from '../../src/errors.js'
+import type { Sent, Settle } from '../../src/lanes.js'
 import { resolveOptions } from '../../src/resolve-options.js'
 import { Walks, type WalksOptions } from '../../src/walks.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -23,7 +24,7 @@ function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, com
 } {
   const deleted: string[] = []
   const asked: string[] = []
-  const commands = {
+  const transport = {
     async *scan(count: number, bounded: <T>(reply: Promise<T>) => Promise<T>) {
       expect(count).toBe(77)
       for (const chunk of chunks) {
@@ -31,18 +32,34 @@ function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, com
         yield [...chunk]
       }
     },
-    values: async (sids: readonly string[]) => {
-      await command?.('values')
-      asked.push(...sids)
-      return sids.map((sid) => values[sid] ?? null)
+    sendReads: async (batch: readonly Sent<{ key: string }>[], settle: Settle<string | null>) => {
+      try {
+        await command?.('values')
+        for (const [index, { request }] of batch.entries()) {
+          asked.push(request.key)
+          settle(index, undefined, values[request.key] ?? null)
+        }
+      } catch (error) {
+        settle(0, error)
+      }
     },
-    delete: async (sids: readonly string[]) => {
-      await command?.('delete')
-      deleted.push(...sids)
+    sendWrites: async (batch: readonly Sent<string>[], settle: Settle<number>) => {
+      try {
+        await command?.('delete')
+        for (const [index, { request }] of batch.entries()) {
+          deleted.push(request)
+          settle(index, undefined, 1)
+        }
+      } catch (error) {
+        settle(0, error)
+      }
     },
   }
+  const commands = { key: (sid: string) => sid, expireNow: (sid: string) => sid }
+  const connection = { usable: usable ?? (() => undefined) }
+  const node = { transport, connection }
   const walks = new Walks({
-    connection: { usable: usable ?? (() => undefined) } as unknown as WalksOptions['connection'],
+    nodes: { all: () => [node], known: () => undefined } as unknown as WalksOptions['nodes'],
     commands: commands as unknown as WalksOptions['commands'],
     codec: new Codec(resolveOptions({}), new FakeClock()),
     scanCount: 77,

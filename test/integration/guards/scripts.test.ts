@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { GuardedSaves } from '../../../src/guarded-saves.js'
 import type { DownReason } from '../../../src/index.js'
-import type { Lane } from '../../../src/lanes.js'
+import type { Nodes } from '../../../src/node.js'
 import { Connection } from '../../../src/redis/connect.js'
 import { classify } from '../../../src/redis/failures.js'
 import { type Guard, type SaveReply, SessionCommands, sha1, type WriteRequest } from '../../../src/redis/sessions.js'
@@ -39,11 +39,13 @@ async function bench(): Promise<Bench> {
   afterThis(() => connection.close())
   connection.start()
   await connection.usable()
-  const commands = new SessionCommands(connection, { prefix: 'sess:', binary: false, revokeFor: 60_000 })
+  const commands = new SessionCommands({ prefix: 'sess:', binary: false, revokeFor: 60_000, onCluster: false })
   return {
     ...{ redis, connection, commands },
     save: (value, guard, { deadline = 10_000, ttl } = {}) =>
-      commands.save({ sid: 'sid', value, ttl, guard })(performance.now() + deadline) as Promise<SaveReply>,
+      commands
+        .save({ sid: 'sid', value, ttl, guard })
+        .send(connection, performance.now() + deadline) as Promise<SaveReply>,
   }
 }
 
@@ -103,8 +105,8 @@ describe('a guarded save', () => {
   })
 
   it('is revoked where a marker stands, before anything else is looked at', async () => {
-    const { redis, save, commands } = await bench()
-    await commands.destroy('sid')(0)
+    const { redis, connection, save, commands } = await bench()
+    await commands.destroy('sid').send(connection, 0)
     await redis.cli('SET', keyOf('sid'), 'old')
     for (const guard of [NONE, PRESENT, digests('old'), digests('absent')]) {
       expect(await save('new', guard)).toEqual({ result: 'revoked' })
@@ -116,22 +118,22 @@ describe('a guarded save', () => {
 
 describe('a destroy', () => {
   it('says whether there was a session, and marks in both cases', async () => {
-    const { redis, commands } = await bench()
+    const { redis, connection, commands } = await bench()
     await redis.cli('SET', keyOf('sid'), 'old')
-    expect(await commands.destroy('sid')(0)).toBe(1)
-    expect(await commands.destroy('sid')(0)).toBe(0)
-    expect(await commands.destroy('nobody', 1_500)(0)).toBe(0)
+    expect(await commands.destroy('sid').send(connection, 0)).toBe(1)
+    expect(await commands.destroy('sid').send(connection, 0)).toBe(0)
+    expect(await commands.destroy('nobody', 1_500).send(connection, 0)).toBe(0)
     expect(await redis.cli<number>('PTTL', markerOf('sid'))).toBeGreaterThan(50_000)
     expect(await redis.cli<number>('PTTL', markerOf('nobody'))).toBeLessThanOrEqual(1_500)
   })
 
   it.each([true, false])('in a full Redis deletes and marks; a session there: %s', async (there) => {
-    const { redis, commands, save } = await bench()
+    const { redis, connection, commands, save } = await bench()
     if (there) await save('old', NONE)
-    await commands.destroy('another')(0)
+    await commands.destroy('another').send(connection, 0)
     await redis.cli('CONFIG', 'SET', 'maxmemory', '1')
     expect(classify(await save('new', NONE).catch((error: unknown) => error))).toBe('out-of-memory')
-    expect(await commands.destroy('sid')(0)).toBe(there ? 1 : 0)
+    expect(await commands.destroy('sid').send(connection, 0)).toBe(there ? 1 : 0)
     expect(await redis.cli('EXISTS', keyOf('sid'))).toBe(0)
     expect(await redis.cli('EXISTS', markerOf('sid'))).toBe(1)
     expect(await save('new', NONE)).toEqual({ result: 'revoked' })
@@ -157,15 +159,16 @@ describe('Redis’s clock', () => {
     const sent: string[] = []
     const lane = {
       run: (request: WriteRequest, deadline: number) => {
-        sent.push(request.length === 0 ? 'measure' : 'save')
-        return request(deadline)
+        sent.push(request.send.length === 1 ? 'measure' : 'save')
+        return request.send(connection, deadline)
       },
-    } as unknown as Lane<WriteRequest, unknown>
-    const commands = new SessionCommands(connection, { prefix: 'sess:', binary: false, revokeFor: 60_000 })
-    const saves = new GuardedSaves(lane, commands, connection)
+    }
+    const nodes = { of: () => ({ lanes: { save: lane } }) } as unknown as Nodes
+    const commands = new SessionCommands({ prefix: 'sess:', binary: false, revokeFor: 60_000, onCluster: false })
+    const saves = new GuardedSaves(nodes, commands)
     const save = (deadline: number) =>
       saves.run({ sid: 'sid', value: 'new', ttl: undefined, guard: NONE }, performance.now() + deadline)
-    return { ...on, save, sent, lane, commands, measured: () => measured }
+    return { ...on, save, sent, nodes, commands, measured: () => measured }
   }
 
   it('that was set forward is measured again, and the save goes through', async () => {
@@ -186,16 +189,15 @@ describe('Redis’s clock', () => {
   })
 
   it('that is off again after it was measured makes the save late: it is tried once', async () => {
-    const { sent, lane, commands, connection, redis } = await skewed(0)
-    const never = { measure: () => connection.measure() } as unknown as Connection
+    const { sent, nodes, commands, redis } = await skewed(0)
     const late = {
-      ...commands,
+      measure: (sid: string) => commands.measure(sid),
       save: (command: Parameters<SessionCommands['save']>[0]) => {
-        const request = commands.save(command)
-        return (deadline: number) => request(deadline - 3_600_000)
+        const { key, send } = commands.save(command)
+        return { key, send: (link: Connection, deadline: number) => send(link, deadline - 3_600_000) }
       },
     } as unknown as SessionCommands
-    const saves = new GuardedSaves(lane, late, never)
+    const saves = new GuardedSaves(nodes, late)
     const command = { sid: 'sid', value: 'new', ttl: undefined, guard: NONE }
     expect(await saves.run(command, performance.now() + 5_000)).toEqual({ result: 'late' })
     expect(sent).toEqual(['save', 'measure', 'save'])

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { Sent, Settle } from '../../../src/lanes.js'
+import type { Link } from '../../../src/redis/connect.js'
 import { DELETE_IF, DESTROY, SAVE } from '../../../src/redis/scripts.js'
-import { SessionCommands, sha1 } from '../../../src/redis/sessions.js'
+import { asking, SessionCommands, sha1, type WriteRequest } from '../../../src/redis/sessions.js'
 import { until } from '../../support/wait.js'
 
 type Call = [name: string, ...args: unknown[]]
@@ -19,6 +20,7 @@ interface Setting {
 /** Session commands over a client that notes what it is asked. */
 function setUp({ prefix = 'sess:', binary = false, isCluster = false, reply, keyPrefix }: Setting = {}): {
   commands: SessionCommands
+  link: Link
   calls: Call[]
 } {
   const calls: Call[] = []
@@ -26,36 +28,33 @@ function setUp({ prefix = 'sess:', binary = false, isCluster = false, reply, key
     cork: () => calls.push(['cork']),
     uncork: () => calls.push(['uncork']),
   }
-  const node = (name: string): object =>
-    new Proxy(
-      { stream, isCluster, options: { keyPrefix }, nodes: () => [node('1 '), node('2 ')] },
-      {
-        get: (target: Record<string, unknown>, key: string) =>
-          key in target
-            ? target[key]
-            : (...args: unknown[]) => {
-                calls.push([name + key, ...args])
-                return Promise.resolve().then(() => reply?.(name + key, ...args) ?? null)
-              },
-      },
-    )
-  type Args = ConstructorParameters<typeof SessionCommands>
-  const connection = { client: node(''), isCluster, notAfter: (deadline: number) => `not after ${deadline}` }
+  const client = new Proxy({ stream, options: { keyPrefix } } as Record<string, unknown>, {
+    get: (target, key: string) =>
+      key in target
+        ? target[key]
+        : (...args: unknown[]) => {
+            calls.push([key, ...args])
+            return Promise.resolve().then(() => reply?.(key, ...args) ?? null)
+          },
+  })
+  const link = { client, notAfter: (deadline: number) => `not after ${deadline}` } as unknown as Link
   return {
-    commands: new SessionCommands(connection as unknown as Args[0], { prefix, binary, revokeFor: 600_000 }),
+    commands: new SessionCommands({ prefix, binary, revokeFor: 600_000, onCluster: isCluster }),
+    link,
     calls,
   }
 }
 
 /** Sends a batch and gathers what each request is told. */
 async function outcomes<Request, Reply>(
-  send: (batch: readonly Sent<Request>[], settle: Settle<Reply>) => void,
+  send: (link: Link, batch: readonly Sent<Request>[], settle: Settle<Reply>) => void,
+  link: Link,
   requests: readonly Request[],
 ): Promise<unknown[]> {
   const told: unknown[] = []
   let left = requests.length
   const batch = requests.map((request, index) => ({ request, deadline: 1_000 + index }))
-  send(batch, (index, error, reply) => {
+  send(link, batch, (index, error, reply) => {
     told[index] = error ?? reply
     left--
   })
@@ -63,25 +62,27 @@ async function outcomes<Request, Reply>(
   return told
 }
 
+const reads = (commands: SessionCommands) => commands.sendReads.bind(commands)
+const writes = (commands: SessionCommands) => commands.sendWrites.bind(commands)
 const get = (sid: string) => ({ kind: 'get', key: `sess:${sid}` }) as const
 
 describe('reads', () => {
   it('of one batch are one MGET, and each gets its own', async () => {
-    const { commands, calls } = setUp({ reply: () => ['A', null, 'C'] })
-    expect(await outcomes(commands.sendReads, [get('a'), get('b'), get('c')])).toEqual(['A', null, 'C'])
+    const { commands, link, calls } = setUp({ reply: () => ['A', null, 'C'] })
+    expect(await outcomes(reads(commands), link, [get('a'), get('b'), get('c')])).toEqual(['A', null, 'C'])
     expect(calls.filter(([name]) => !name.includes('cork'))).toEqual([['mget', ['sess:a', 'sess:b', 'sess:c']]])
   })
 
   it('are bytes where the serializer is binary', async () => {
-    const { commands, calls } = setUp({ binary: true, reply: () => [Buffer.from('A')] })
-    expect(await outcomes(commands.sendReads, [get('a')])).toEqual([Buffer.from('A')])
+    const { commands, link, calls } = setUp({ binary: true, reply: () => [Buffer.from('A')] })
+    expect(await outcomes(reads(commands), link, [get('a')])).toEqual([Buffer.from('A')])
     expect(calls).toEqual([['mgetBuffer', ['sess:a']]])
   })
 
   it('with questions for the expiry among them get each its own answer', async () => {
-    const { commands } = setUp({ reply: (name) => (name === 'pttl' ? 5_000 : ['A', 'C']) })
+    const { commands, link } = setUp({ reply: (name) => (name === 'pttl' ? 5_000 : ['A', 'C']) })
     const requests = [get('a'), { kind: 'pttl', key: 'sess:b' } as const, get('c')]
-    expect(await outcomes(commands.sendReads, requests)).toEqual(['A', 5_000, 'C'])
+    expect(await outcomes(reads(commands), link, requests)).toEqual(['A', 5_000, 'C'])
   })
 
   it('fail together where the MGET fails', async () => {
@@ -89,12 +90,13 @@ describe('reads', () => {
     const reply = (): never => {
       throw trouble
     }
-    expect(await outcomes(setUp({ reply }).commands.sendReads, [get('a'), get('b')])).toEqual([trouble, trouble])
+    const { commands, link } = setUp({ reply })
+    expect(await outcomes(reads(commands), link, [get('a'), get('b')])).toEqual([trouble, trouble])
   })
 
   it('go one by one on Cluster, where each key has its own node', async () => {
-    const { commands, calls } = setUp({ isCluster: true, reply: (_, key) => `value of ${key}` })
-    expect(await outcomes(commands.sendReads, [get('a'), get('b')])).toEqual(['value of sess:a', 'value of sess:b'])
+    const { commands, link, calls } = setUp({ isCluster: true, reply: (_, key) => `value of ${key}` })
+    expect(await outcomes(reads(commands), link, [get('a'), get('b')])).toEqual(['value of sess:a', 'value of sess:b'])
     expect(calls.map(([name]) => name).filter((name) => !name.includes('cork'))).toEqual(['get', 'get'])
   })
 })
@@ -102,14 +104,14 @@ describe('reads', () => {
 describe('writes', () => {
   it('leave in order, in one write to the socket, and each gets its own answer', async () => {
     const trouble = new Error('OOM')
-    const { commands, calls } = setUp({
+    const { commands, link, calls } = setUp({
       reply: (name) => {
         if (name === 'del') throw trouble
         return 1
       },
     })
     const requests = [commands.touch('a', 5_000), commands.expireNow('b'), commands.touch('c', 6_000)]
-    expect(await outcomes(commands.sendWrites, requests)).toEqual([1, trouble, 1])
+    expect(await outcomes(writes(commands), link, requests)).toEqual([1, trouble, 1])
     expect(calls).toEqual([
       ['cork'],
       ['pexpire', 'sess:a', 5_000],
@@ -120,12 +122,15 @@ describe('writes', () => {
   })
 
   it('are told when their callers give up', async () => {
-    const { commands } = setUp()
+    const { commands, link } = setUp()
     const seen: number[] = []
-    const note = async (deadline: number): Promise<void> => {
-      seen.push(deadline)
+    const note: WriteRequest = {
+      key: 'sess:a',
+      send: async (_, deadline) => {
+        seen.push(deadline)
+      },
     }
-    await outcomes(commands.sendWrites, [note, note])
+    await outcomes(writes(commands), link, [note, note])
     expect(seen).toEqual([1_000, 1_001])
   })
 })
@@ -134,43 +139,49 @@ describe('a save', () => {
   const save = { sid: 'a', value: '{}', ttl: 60_000, guard: { kind: 'none' } } as const
 
   it('is the script with session and marker, value, ttl, not-after and guard', async () => {
-    const { commands, calls } = setUp({ reply: () => 'saved' })
-    expect(await commands.save(save)(1_234)).toEqual({ result: 'saved' })
+    const { commands, link, calls } = setUp({ reply: () => 'saved' })
+    expect(await commands.save(save).send(link, 1_234)).toEqual({ result: 'saved' })
     expect(calls).toEqual([
       ['evalsha', SAVE.sha, 2, 'sess:a', '{sess:a}:revoked', '{}', '60000', 'not after 1234', 'none'],
     ])
   })
 
   it('without end has no ttl, and digests follow their guard', async () => {
-    const { commands, calls } = setUp({ reply: () => 'saved' })
-    await commands.save({ ...save, ttl: undefined, guard: { kind: 'digest', digests: ['absent', 'abc'] } })(1)
+    const { commands, link, calls } = setUp({ reply: () => 'saved' })
+    await commands
+      .save({ ...save, ttl: undefined, guard: { kind: 'digest', digests: ['absent', 'abc'] } })
+      .send(link, 1)
     expect(calls[0]?.slice(5)).toEqual(['{}', '', 'not after 1', 'digest', 'absent', 'abc'])
   })
 
   it.each(['saved', 'revoked', 'late', 'gone'])("hands over '%s', also where replies are bytes", async (word) => {
-    expect(await setUp({ reply: () => word }).commands.save(save)(1)).toEqual({ result: word })
+    const text = setUp({ reply: () => word })
+    expect(await text.commands.save(save).send(text.link, 1)).toEqual({ result: word })
     const binary = setUp({ binary: true, reply: () => Buffer.from(word) })
-    expect(await binary.commands.save(save)(1)).toEqual({ result: word })
+    expect(await binary.commands.save(save).send(binary.link, 1)).toEqual({ result: word })
   })
 
   it('in conflict hands over what is stored', async () => {
     const text = setUp({ reply: () => ['conflict', '{"n":1}'] })
-    expect(await text.commands.save(save)(1)).toEqual({ result: 'conflict', stored: '{"n":1}' })
+    expect(await text.commands.save(save).send(text.link, 1)).toEqual({ result: 'conflict', stored: '{"n":1}' })
     const bytes = setUp({ binary: true, reply: () => [Buffer.from('conflict'), Buffer.from([255])] })
-    expect(await bytes.commands.save(save)(1)).toEqual({ result: 'conflict', stored: Buffer.from([255]) })
+    expect(await bytes.commands.save(save).send(bytes.link, 1)).toEqual({
+      result: 'conflict',
+      stored: Buffer.from([255]),
+    })
   })
 
   it.each([false, true])(
     'to a Redis that does not know the script is sent with its source (bytes: %s)',
     async (binary) => {
-      const { commands, calls } = setUp({
+      const { commands, link, calls } = setUp({
         binary,
         reply: (name) => {
           if (name.startsWith('evalsha')) throw new Error('NOSCRIPT No matching script. Please use EVAL.')
           return 'saved'
         },
       })
-      expect(await commands.save(save)(1)).toEqual({ result: 'saved' })
+      expect(await commands.save(save).send(link, 1)).toEqual({ result: 'saved' })
       expect(calls.map(([name, script]) => [name, script])).toEqual([
         [binary ? 'evalshaBuffer' : 'evalsha', SAVE.sha],
         [binary ? 'evalBuffer' : 'eval', SAVE.source],
@@ -181,26 +192,26 @@ describe('a save', () => {
 
   it('that fails otherwise is not sent again', async () => {
     const trouble = new Error('OOM command not allowed')
-    const { commands, calls } = setUp({
+    const { commands, link, calls } = setUp({
       reply: () => {
         throw trouble
       },
     })
-    await expect(commands.save(save)(1)).rejects.toBe(trouble)
+    await expect(commands.save(save).send(link, 1)).rejects.toBe(trouble)
     expect(calls).toHaveLength(1)
   })
 })
 
 describe('deletes', () => {
   it('by a visitor leave a marker for revokeFor', async () => {
-    const { commands, calls } = setUp({ prefix: '{app}:' })
-    await commands.destroy('a')(1)
+    const { commands, link, calls } = setUp({ prefix: '{app}:' })
+    await commands.destroy('a').send(link, 1)
     expect(calls).toEqual([['evalsha', DESTROY.sha, 2, '{app}:a', '{app}:revoked:{app}:a', '600000']])
   })
 
   it('of a bad value compare it first', async () => {
-    const { commands, calls } = setUp()
-    await commands.deleteIf('a', '{"bad')(1)
+    const { commands, link, calls } = setUp()
+    await commands.deleteIf('a', '{"bad').send(link, 1)
     expect(calls).toEqual([['evalsha', DELETE_IF.sha, 1, 'sess:a', sha1('{"bad')]])
   })
 })
@@ -215,30 +226,26 @@ describe('on Cluster', () => {
     expect(calls).toEqual([])
   })
 
-  it('walks over every master, and reads and deletes key by key', async () => {
-    const { commands, calls } = setUp({
+  it('each command is preceded by ASKING where its slot is on its way, the one with the source too', async () => {
+    const { commands, link, calls } = setUp({
       isCluster: true,
-      reply: (name) => (name.endsWith('scan') ? ['0', [`sess:of ${name[0]}`]] : 'value'),
+      reply: (name) => {
+        if (name === 'evalsha') throw new Error('NOSCRIPT No matching script. Please use EVAL.')
+        return 'saved'
+      },
     })
-    const found: string[] = []
-    for await (const sids of commands.scan(10, (reply) => reply)) found.push(...sids)
-    expect(found).toEqual(['of 1', 'of 2'])
-    expect(await commands.values(['a', 'b'])).toEqual(['value', 'value'])
-    await commands.delete(['a', 'b'])
-    expect(calls.slice(2)).toEqual([
-      ['get', 'sess:a'],
-      ['get', 'sess:b'],
-      ['del', 'sess:a'],
-      ['del', 'sess:b'],
-    ])
+    const save = commands.save({ sid: 'a', value: '{}', ttl: 1, guard: { kind: 'none' } })
+    expect(await save.send(asking(link), 1_234)).toEqual({ result: 'saved' })
+    expect(calls.map(([name]) => name)).toEqual(['asking', 'evalsha', 'asking', 'eval'])
+    expect(calls[1]).toContain('not after 1234')
   })
 })
 
 describe('a walk', () => {
   async function walk(setting: Setting): Promise<{ found: string[][]; calls: Call[] }> {
-    const { commands, calls } = setUp(setting)
+    const { commands, link, calls } = setUp(setting)
     const found: string[][] = []
-    for await (const sids of commands.scan(10, (reply) => reply)) found.push(sids)
+    for await (const sids of commands.scan(link, 10, (reply) => reply)) found.push(sids)
     return { found, calls }
   }
 
@@ -284,8 +291,8 @@ describe('scripts', () => {
   )
 
   it('probes have no side effect: a GET, a SET that only replaces and a DEL, of a key that is never there', async () => {
-    const { commands, calls } = setUp()
-    for (const probe of Object.values(commands.probes)) await probe()
+    const { commands, link, calls } = setUp()
+    for (const lane of ['read', 'save', 'lifetime'] as const) await commands.probe(lane, link)
     expect(calls).toEqual([
       ['get', 'sess:session-store-probe'],
       ['set', 'sess:session-store-probe', '', 'XX'],
