@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Sent, Settle } from '../../../src/lanes.js'
 import type { Link } from '../../../src/redis/connect.js'
@@ -37,7 +38,11 @@ function setUp({ prefix = 'sess:', binary = false, isCluster = false, reply, key
             return Promise.resolve().then(() => reply?.(key, ...args) ?? null)
           },
   })
-  const link = { client, notAfter: (deadline: number) => `not after ${deadline}` } as unknown as Link
+  const link = {
+    client,
+    notAfter: (deadline: number) => `not after ${deadline}`,
+    measure: async () => calls.push(['measure']),
+  } as unknown as Link
   return {
     commands: new SessionCommands({ prefix, binary, revokeFor: 600_000, onCluster: isCluster }),
     link,
@@ -80,9 +85,10 @@ describe('reads', () => {
   })
 
   it('with questions for the expiry among them get each its own answer', async () => {
-    const { commands, link } = setUp({ reply: (name) => (name === 'pttl' ? 5_000 : ['A', 'C']) })
+    const { commands, link, calls } = setUp({ reply: (name) => (name === 'pttl' ? 5_000 : ['A', 'C']) })
     const requests = [get('a'), { kind: 'pttl', key: 'sess:b' } as const, get('c')]
     expect(await outcomes(reads(commands), link, requests)).toEqual(['A', 5_000, 'C'])
+    expect(calls).toEqual([['cork'], ['pttl', 'sess:b'], ['mget', ['sess:a', 'sess:c']], ['uncork']])
   })
 
   it('fail together where the MGET fails', async () => {
@@ -119,6 +125,25 @@ describe('writes', () => {
       ['pexpire', 'sess:c', 6_000],
       ['uncork'],
     ])
+  })
+
+  it('alone has nobody to wait for', async () => {
+    const { commands, link, calls } = setUp({ reply: () => 1 })
+    expect(await outcomes(writes(commands), link, [commands.touch('a', 5_000)])).toEqual([1])
+    expect(calls).toEqual([['pexpire', 'sess:a', 5_000]])
+  })
+
+  it('go to the node of the key that they say', () => {
+    const { commands } = setUp()
+    const save = commands.save({ sid: 'a', value: '{}', ttl: 1, guard: { kind: 'none' } })
+    const all = [
+      save,
+      commands.destroy('a'),
+      commands.expireNow('a'),
+      commands.deleteIf('a', ''),
+      commands.touch('a', 1),
+    ]
+    for (const { key } of [...all, commands.measure('a')]) expect(key).toBe('sess:a')
   })
 
   it('are told when their callers give up', async () => {
@@ -216,6 +241,47 @@ describe('deletes', () => {
   })
 })
 
+it('a key with a brace is fine on one server', () => {
+  expect(setUp({ prefix: 'a{b:' }).commands.key('x')).toBe('a{b:x')
+})
+
+describe('the check of rights', () => {
+  const PROBE = 'sess:session-store-probe'
+  const answers = (name: string): unknown => (name === 'evalsha' ? 'gone' : null)
+
+  it('tries what no probe tries, of a key that is never there: a save only where something is stored', async () => {
+    const { commands, link, calls } = setUp({ reply: answers })
+    await commands.checkRights(link)
+    const [[, , , ...save], ...others] = calls as [Call, ...Call[]]
+    expect(save).toEqual([PROBE, `{${PROBE}}:revoked`, '', '1', expect.anything(), 'present'])
+    expect(others).toEqual([['mget', PROBE], ['pexpire', PROBE, 1], ['pttl', PROBE], ['time']])
+    // Not so late that the script ends before it has tried anything.
+    expect(Number(String(save[4]).replace('not after ', ''))).toBeGreaterThan(performance.now())
+  })
+
+  it('on Cluster takes an id of the server’s own, and does without MGET, which is not used there', async () => {
+    const { commands, link, calls } = setUp({ isCluster: true, reply: answers })
+    await commands.checkRights(link, 'own')
+    expect(calls.map(([name]) => name)).toEqual(['evalsha', 'pexpire', 'pttl', 'time'])
+    expect(calls[0]?.slice(3, 5)).toEqual(['sess:own', '{sess:own}:revoked'])
+    expect(calls.slice(1, 3)).toEqual([
+      ['pexpire', 'sess:own', 1],
+      ['pttl', 'sess:own'],
+    ])
+  })
+
+  it.each(['evalsha', 'mget', 'pexpire', 'pttl', 'time'])('fails where %s may not be called', async (denied) => {
+    const trouble = new Error('NOPERM')
+    const { commands, link } = setUp({
+      reply: (name) => {
+        if (name === denied) throw trouble
+        return 'gone'
+      },
+    })
+    await expect(commands.checkRights(link)).rejects.toBe(trouble)
+  })
+})
+
 describe('on Cluster', () => {
   it('a key with a brace and no hash tag is refused before anything is sent', () => {
     const { commands, calls } = setUp({ isCluster: true, prefix: 'a{b:' })
@@ -238,6 +304,32 @@ describe('on Cluster', () => {
     expect(await save.send(asking(link), 1_234)).toEqual({ result: 'saved' })
     expect(calls.map(([name]) => name)).toEqual(['asking', 'evalsha', 'asking', 'eval'])
     expect(calls[1]).toContain('not after 1234')
+  })
+
+  it('a refused ASKING is nothing by itself: the command after it says what is wrong', async () => {
+    const { link } = setUp({
+      reply: (name) => {
+        if (name === 'asking') throw new Error('NOPERM')
+        return 'A'
+      },
+    })
+    const unhandled: unknown[] = []
+    const note = (error: unknown): number => unhandled.push(error)
+    process.on('unhandledRejection', note)
+    try {
+      expect(await asking(link).client.get('sess:a')).toBe('A')
+      await nextTurn()
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+    expect(unhandled).toEqual([])
+  })
+
+  it('the server asked is the same: what is no command, and its clock', async () => {
+    const { commands, link, calls } = setUp()
+    expect(asking(link).client.options).toBe(link.client.options)
+    await commands.measure('a').send(asking(link), 1)
+    expect(calls).toEqual([['measure']])
   })
 })
 
