@@ -700,6 +700,20 @@ describe('revoked()', () => {
     await revoked
   })
 
+  it('does not settle while more have come meanwhile', async () => {
+    revokeAgain({ r: 60_000 })
+    const sent: string[] = []
+    const revoked = replay.revoked('any')?.then(() => sent.push(...redis.revocations.keys()))
+    redis.before = () => {
+      redis.before = () => {}
+      revokeAgain({ s: 60_000 })
+      replay.kick()
+    }
+    await run()
+    await revoked
+    expect(sent).toEqual(['r', 's'])
+  })
+
   it('is another promise for those of the next server', async () => {
     revokeAgain({ r: 60_000 })
     const first = replay.revoked('a')
@@ -711,6 +725,73 @@ describe('revoked()', () => {
     expect(second).not.toBe(first)
     await run()
     await second
+  })
+})
+
+describe('several servers', () => {
+  const of = (sid: string): Node => (sid.endsWith('2') ? second : node)
+  /** The second one, which knows no sessions of the first. */
+  const second = {
+    get lanes() {
+      return { lifetime: redis.lifetime }
+    },
+    runId: 'two',
+  } as unknown as Node
+
+  beforeEach(() => {
+    replay = newReplay({ nodes: { of }, restoreLost: true })
+  })
+
+  it.each([
+    ['1', '2'],
+    ['2', '1'],
+  ])('one that is away (server %s) holds back nothing of the others’, and is tried again', async (away, there) => {
+    stopTime()
+    for (const at of ['1', '2']) {
+      addSave(`save ${at}`)
+      addDestroy(`destroy ${at}`)
+      revokeAgain({ [`revoke ${at}`]: 60_000 })
+    }
+    redis.before = (_, sid) => {
+      if (sid.endsWith(away)) throw DOWN
+    }
+    await run()
+    expect(redis.log.filter((sent) => sent.endsWith(there))).toEqual([
+      `revoke revoke ${there}`,
+      `destroy destroy ${there}`,
+      `save save ${there}`,
+    ])
+    expect([...queue.destroys.keys(), ...queue.saves.keys()]).toEqual([`destroy ${away}`, `save ${away}`])
+    redis.before = () => {}
+    redis.log.length = 0
+    await pass(100)
+    expect(redis.log).toEqual([`revoke revoke ${away}`, `destroy destroy ${away}`, `save save ${away}`])
+  })
+
+  it('each has its own revocations to wait for', async () => {
+    revokeAgain({ r1: 60_000, r2: 60_000 })
+    const [one, two] = [replay.revoked('a1'), replay.revoked('a2')]
+    expect(one).toBeInstanceOf(Promise)
+    expect(replay.revoked('b1')).toBe(one)
+    expect(two).not.toBe(one)
+    redis.before = (_, sid) => {
+      if (sid === 'r2') throw DOWN
+    }
+    await run()
+    await one
+    expect(replay.revoked('a1')).toBeUndefined()
+    expect(replay.revoked('a2')).toBe(two)
+    redis.before = () => {}
+    await run()
+    await two
+    expect(replay.revoked('a2')).toBeUndefined()
+  })
+
+  it('a session is lost where its own server is another one than before', async () => {
+    for (const sid of ['a1', 'a2']) addSave(sid, { base: text({ n: 0 }), server: 'one', payload: text({ n: 1 }) })
+    await run()
+    expect([...redis.stored.keys()]).toEqual(['a2'])
+    expect(types()).toEqual(expect.arrayContaining(['revoked gone', 'restored']))
   })
 })
 
