@@ -64,6 +64,13 @@ export class Flow {
     this.#queue.push({ kind: 'end', dueAt: this.#dueAt(), ending })
   }
 
+  /** Swallows what has not left yet, and what may come. */
+  deafen(): void {
+    this.#state = 'deaf'
+    this.#queue = []
+    stopTimer(this.#timer)
+  }
+
   /** Forgets what has not left yet, and what may come. */
   discard(): void {
     this.#state = 'ended'
@@ -112,10 +119,7 @@ export class Flow {
       }
       fault.hits++
       if (fault.action.kind === 'cut') this.#cutAt(bytes.subarray(0, fault.action.pass), fault.action.ending)
-      if (fault.action.kind === 'swallow') {
-        this.#state = 'deaf'
-        this.#queue = []
-      }
+      if (fault.action.kind === 'swallow') this.deafen()
       return false
     }
     return true

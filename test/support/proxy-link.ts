@@ -21,6 +21,7 @@ export class ProxyLink {
   readonly #down: Flow
   /** Commands whose replies are to come: Redis answers in order. */
   readonly #unanswered: Command[] = []
+  #halfOpen = false
 
   constructor(client: Socket, server: Socket, owner: LinkOwner) {
     this.#client = client
@@ -32,7 +33,7 @@ export class ProxyLink {
     this.#attach(server, this.#down, (message) => this.#faultsForReply(message))
   }
 
-  /** Whether a reply was swallowed, after which the connection can never be right again. */
+  /** Whether something was swallowed, after which the connection can never be right again. */
   get deaf(): boolean {
     return this.#down.deaf
   }
@@ -41,6 +42,14 @@ export class ProxyLink {
   drain(): void {
     this.#up.drain()
     this.#down.drain()
+  }
+
+  /** Ends the server's half without a word to the client, as a host does that loses its power. */
+  forsake(): void {
+    this.#halfOpen = true
+    this.#up.deafen()
+    this.#down.deafen()
+    this.#server.destroy()
   }
 
   /** Ends the connection at once; what was on its way is lost. */
@@ -69,6 +78,7 @@ export class ProxyLink {
     })
     // What a client has sent before it went away is still on its way to the server, as it would be in a network.
     const end = (ending: Ending): void => {
+      if (this.#halfOpen && from === this.#server) return
       const rest = framer.takeRest()
       if (rest.length > 0) flow.push(rest, [])
       flow.end(ending)

@@ -77,3 +77,49 @@ export class RedisAdmin {
     else pending?.resolve(value)
   }
 }
+
+/** A connection for commands that is opened when one is sent, and again after it was lost. */
+export class AdminChannel {
+  readonly #target: NetConnectOpts
+  readonly #credentials: readonly string[]
+  #admin: Promise<RedisAdmin> | undefined
+
+  /** `credentials` are the words after AUTH; none for a server that asks for none. */
+  constructor(target: NetConnectOpts, credentials: readonly string[]) {
+    this.#target = target
+    this.#credentials = credentials
+  }
+
+  /** As {@link RedisAdmin.command}. */
+  async command(words: readonly (string | number | Buffer)[], timeoutMs: number): Promise<RespValue> {
+    const admin = await this.#connected(timeoutMs)
+    return admin.command(words, timeoutMs)
+  }
+
+  /** Gives up the connection; the next command opens another. */
+  drop(): void {
+    this.#admin?.then((admin) => admin.close()).catch(() => {})
+    this.#admin = undefined
+  }
+
+  #connected(timeoutMs: number): Promise<RedisAdmin> {
+    const open = (): Promise<RedisAdmin> => this.#open(timeoutMs)
+    const admin = (this.#admin ?? open()).then((known) => (known.closed ? open() : known))
+    this.#admin = admin
+    admin.catch(() => {
+      if (this.#admin === admin) this.#admin = undefined
+    })
+    return admin
+  }
+
+  async #open(timeoutMs: number): Promise<RedisAdmin> {
+    const admin = await RedisAdmin.open(this.#target)
+    try {
+      if (this.#credentials.length > 0) await admin.command(['AUTH', ...this.#credentials], timeoutMs)
+    } catch (error) {
+      admin.close()
+      throw error
+    }
+    return admin
+  }
+}

@@ -7,7 +7,7 @@ import { type Certificate, createCertificate } from './certificates.js'
 import { findRedis, type RedisDescriptor } from './find-redis.js'
 import { guardDirectory } from './orphan-guard.js'
 import { type ReservedPort, reservePort } from './ports.js'
-import { RedisAdmin } from './redis-admin.js'
+import { AdminChannel } from './redis-admin.js'
 import { ADMIN_USER, configFile, configWords, type RedisConfig, redisConfig } from './redis-config.js'
 import { launchContainer } from './redis-container.js'
 import { launchProcess, type RunningRedis } from './redis-process.js'
@@ -40,6 +40,9 @@ export interface StartOptions {
   /** `'answering'` resolves as soon as it replies at all, be it LOADING. @default 'ready' */
   readonly until?: 'ready' | 'answering'
 }
+
+/** What holds a server's data: since Redis 7 the append-only file is a directory. */
+export const DATA_FILES: readonly string[] = ['appendonlydir', 'appendonly.aof', 'dump.rdb']
 
 const START_MS = 20_000
 const COMMAND_MS = 10_000
@@ -94,7 +97,7 @@ export class RedisServer implements AsyncDisposable {
   #certificate: Certificate | undefined
   #configured = false
   #state: State = { phase: 'down' }
-  #admin: Promise<RedisAdmin> | undefined
+  readonly #admin: AdminChannel
 
   /** For {@link startRedis}. */
   constructor(descriptor: RedisDescriptor, options: RedisOptions, directory: string, reserved: ReservedPort) {
@@ -105,6 +108,9 @@ export class RedisServer implements AsyncDisposable {
     this.#directory = directory
     this.#unguard = guardDirectory(directory)
     this.#reserved = reserved
+    // A unix socket in our own directory cannot be another server's.
+    const target = this.#sharesSockets ? { path: this.socketPath } : { host: this.host, port: this.port }
+    this.#admin = new AdminChannel(target, this.#credentials)
   }
 
   /** The server's version: `7.0.15`. */
@@ -142,7 +148,7 @@ export class RedisServer implements AsyncDisposable {
       throw new Error('unix sockets and TLS need a redis-server that runs outside of a virtual machine')
     }
     if (this.#state.phase !== 'down' && !this.#state.running.gone) throw new Error(`${this.#name} is running already`)
-    this.#dropAdmin()
+    this.#admin.drop()
     await this.#writeConfig()
     const running = await this.#launch([...configWords(config), ...(this.#options.sentinel ? ['--sentinel'] : [])])
     this.#state = { phase: 'up', running }
@@ -153,14 +159,14 @@ export class RedisServer implements AsyncDisposable {
   async kill(): Promise<void> {
     await this.#running('be killed').kill()
     this.#state = { phase: 'down' }
-    this.#dropAdmin()
+    this.#admin.drop()
   }
 
   /** SIGTERM: an orderly shutdown, after which {@link start} brings it back. */
   async shutdown(): Promise<void> {
     await this.#running('be shut down').terminate()
     this.#state = { phase: 'down' }
-    this.#dropAdmin()
+    this.#admin.drop()
   }
 
   /** An orderly shutdown and a start. */
@@ -185,6 +191,12 @@ export class RedisServer implements AsyncDisposable {
     this.#state = { phase: 'up', running }
   }
 
+  /** Deletes its data, while it is down: it comes back empty, with the role and the cluster it had. */
+  async wipe(): Promise<void> {
+    if (this.#state.phase !== 'down') throw new Error(`${this.#name} is running and keeps its data`)
+    for (const file of DATA_FILES) await rm(join(this.#directory, file), { recursive: true, force: true })
+  }
+
   /** Ends it for good, whatever its state, and removes its files. More calls do nothing. */
   async stop(): Promise<void> {
     const state = this.#state
@@ -192,7 +204,7 @@ export class RedisServer implements AsyncDisposable {
     this.#state = { phase: 'stopped' }
     // What is in its memory matters to nobody now.
     if (state.phase !== 'down' && !state.running.gone) await state.running.kill()
-    this.#dropAdmin()
+    this.#admin.drop()
     this.#reserved.release()
     await rm(this.#directory, { recursive: true, force: true })
     this.#unguard()
@@ -209,8 +221,7 @@ export class RedisServer implements AsyncDisposable {
    */
   async cli<Reply extends RespValue = string>(...words: (string | number | Buffer)[]): Promise<Reply> {
     if (this.#state.phase === 'paused') throw new Error(`${this.#name} is paused and answers nothing`)
-    const admin = await this.#connectedAdmin()
-    return (await admin.command(words, COMMAND_MS)) as Reply
+    return (await this.#admin.command(words, COMMAND_MS)) as Reply
   }
 
   /** A number of `INFO`, by its field: `await redis.info('connected_clients')`. */
@@ -259,39 +270,15 @@ export class RedisServer implements AsyncDisposable {
   /** `PONG`, or the code of an error reply, or nothing when no reply came. */
   async #ping(): Promise<string | undefined> {
     try {
-      const admin = await this.#connectedAdmin()
-      return String(await admin.command(['PING'], COMMAND_MS))
+      return String(await this.#admin.command(['PING'], COMMAND_MS))
     } catch (error) {
       return error instanceof RespError ? error.code : undefined
     }
   }
 
-  #connectedAdmin(): Promise<RedisAdmin> {
-    this.#admin = (this.#admin ?? this.#openAdmin()).then((admin) => (admin.closed ? this.#openAdmin() : admin))
-    this.#admin.catch(() => {
-      this.#admin = undefined
-    })
-    return this.#admin
-  }
-
-  async #openAdmin(): Promise<RedisAdmin> {
-    // A unix socket in our own directory cannot be another server's.
-    const admin = await RedisAdmin.open(
-      this.#sharesSockets ? { path: this.socketPath } : { host: this.host, port: this.port },
-    )
-    try {
-      if (this.#hasAdminUser) await admin.command(['AUTH', ADMIN_USER, this.#adminPassword], COMMAND_MS)
-      else if (this.#options.requirepass) await admin.command(['AUTH', this.#options.requirepass], COMMAND_MS)
-    } catch (error) {
-      admin.close()
-      throw error
-    }
-    return admin
-  }
-
-  #dropAdmin(): void {
-    this.#admin?.then((admin) => admin.close()).catch(() => {})
-    this.#admin = undefined
+  get #credentials(): readonly string[] {
+    if (this.#hasAdminUser) return [ADMIN_USER, this.#adminPassword]
+    return this.#options.requirepass ? [this.#options.requirepass] : []
   }
 
   get #sharesLoopback(): boolean {

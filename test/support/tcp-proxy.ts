@@ -47,6 +47,11 @@ export interface SeenOptions {
   readonly timeoutMs?: number
 }
 
+/** In ms: the least that Linux waits before it sends a segment again. */
+const FIRST_RETRANSMISSION = 200
+/** Nobody waits for more; without an end, one unlucky message in many would be late by minutes. */
+const LAST_RETRANSMISSION = 1_600
+
 /**
  * Starts a proxy that does nothing yet but pass on bytes and count messages.
  *
@@ -80,6 +85,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #silent: Record<Direction, boolean> = { up: false, down: false }
   readonly #faults: Record<Direction, Fault[]> = { up: [], down: [] }
   #delay: Delay = {}
+  #loss = 0
   #sliceBytes = Number.POSITIVE_INFINITY
   #server: Server | undefined
 
@@ -123,11 +129,25 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Silence: connections stay open, new ones are accepted (a proxy cannot prevent that, and neither does a paused
-   * Redis), and nothing comes through. It is kept, and delivered by {@link heal}, even what a client has sent that has
-   * given up meanwhile, as TCP would.
+   * Loses such a share (below 1) of the messages; 0 ends it. TCP sends a lost one again after 200 ms, then 400 ms, and so
+   * on (here up to 3 s in all): it is late, and so is what comes behind it.
    */
-  blackhole(direction: 'both' | Direction = 'both'): void {
+  lose(share: number): void {
+    if (!(share >= 0 && share < 1)) throw new RangeError(`a share is from 0 to below 1, got ${share}`)
+    this.#loss = share
+  }
+
+  /**
+   * Silence: connections stay open, new ones are accepted (a proxy cannot prevent that, and neither does a paused
+   * Redis), and nothing comes through. It is kept, and delivered by {@link heal} or `'none'`, even what a client has sent
+   * that has given up meanwhile, as TCP would.
+   */
+  blackhole(direction: 'both' | 'none' | Direction = 'both'): void {
+    if (direction === 'none') {
+      this.#silent.up = this.#silent.down = false
+      this.#drain()
+      return
+    }
     if (direction !== 'down') this.#silent.up = true
     if (direction !== 'up') this.#silent.down = true
   }
@@ -168,20 +188,29 @@ export class TcpProxy implements AsyncDisposable {
     this.#cutAll('fin')
   }
 
+  /**
+   * Half-open connections: the server's side of each is closed, its client is told nothing. New ones are whole.
+   */
+  forsakeAll(): void {
+    for (const link of [...this.#links]) link.forsake()
+  }
+
+  /** Resets the connections that lost something, by {@link forsakeAll} or a swallowed reply: nobody can use them. */
+  resetDeaf(): void {
+    for (const link of [...this.#links]) if (link.deaf) link.cut('reset')
+  }
+
   /** Ends every fault: disarms, lets go, delivers. Connections that lost a reply are reset. */
   async heal(): Promise<void> {
     this.#delay = {}
+    this.#loss = 0
     this.#sliceBytes = Number.POSITIVE_INFINITY
-    this.#silent.up = false
-    this.#silent.down = false
     for (const fault of [...this.#faults.up.splice(0), ...this.#faults.down.splice(0)]) {
       if (fault instanceof Hold) fault.release()
       else fault.disarm()
     }
-    for (const link of [...this.#links]) {
-      if (link.deaf) link.cut('reset')
-      else link.drain()
-    }
+    this.resetDeaf()
+    this.blackhole('none')
     await this.accept()
   }
 
@@ -286,8 +315,17 @@ export class TcpProxy implements AsyncDisposable {
 
   #delayOf(direction: Direction): number {
     const { jitter = 0 } = this.#delay
-    const late = this.#delay[direction] ?? 0
+    const late = (this.#delay[direction] ?? 0) + (this.#loss === 0 ? 0 : this.#retransmission())
     return jitter === 0 ? late : Math.max(0, late + (this.#random() * 2 - 1) * jitter)
+  }
+
+  #retransmission(): number {
+    let late = 0
+    for (let timeout = FIRST_RETRANSMISSION; this.#random() < this.#loss; timeout *= 2) {
+      late += timeout
+      if (timeout === LAST_RETRANSMISSION) break
+    }
+    return late
   }
 
   #arrived(direction: Direction, command: Command): readonly Fault[] {

@@ -153,6 +153,17 @@ describe('kill and start', () => {
     expect(await server.cli('GET', 'rounds')).toBe('3')
   })
 
+  it('can be wiped while it is down, and keeps what it was', async () => {
+    await using redis = await startRedis({ appendonly: true, requirepass: 'secret' })
+    await redis.cli('SET', 'key', 'value')
+    await expect(redis.wipe()).rejects.toThrow('running')
+    await redis.kill()
+    await redis.wipe()
+    await redis.start()
+    expect(await redis.cli('GET', 'key')).toBeNull()
+    expect(await redis.cli('CONFIG', 'GET', 'requirepass')).toEqual(['requirepass', 'secret'])
+  })
+
   it('has another run_id each time, and keeps what CONFIG REWRITE has written', async () => {
     const server = await start()
     const before = await server.info('run_id')

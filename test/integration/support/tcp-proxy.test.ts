@@ -239,6 +239,19 @@ describe('blackhole', () => {
     expect(await redis.cli('GET', 'key')).toBe('late')
   })
 
+  it('ends by itself, and leaves the other faults as they are', async () => {
+    const one = await client()
+    proxy.blackhole()
+    const cut = proxy.cutAfterReply('GET')
+    const answer = one.ping()
+    await proxy.command('PING')
+    expect(await isPending(answer)).toBe(true)
+    proxy.blackhole('none')
+    expect(await answer).toBe('PONG')
+    await one.get('key')
+    await cut.hit()
+  })
+
   it('lets new connections in, and leaves them waiting', async () => {
     proxy.blackhole()
     const { socket, received } = rawClient()
@@ -563,4 +576,55 @@ it('close() ends the listener and every connection', async () => {
   await proxy.close()
   expect(await one.ending).toBe('ECONNRESET')
   expect(await rawClient().ending).toBe('ECONNREFUSED')
+})
+
+describe('half-open connections', () => {
+  it('are silent, while new ones work, and are reset in the end', async () => {
+    const { socket, ending, received } = rawClient()
+    socket.write(encodeCommand(['SET', 'key', 'before']))
+    await until(() => received() === '+OK\r\n', { what: 'the reply' })
+    const served = await redis.info('connected_clients')
+    proxy.forsakeAll()
+    await until(async () => (await redis.info('connected_clients')) < served, { what: 'the server to see the end' })
+    socket.write(encodeCommand(['SET', 'key', 'after']))
+    expect(await isPending(ending)).toBe(true)
+    expect(await (await client()).get('key')).toBe('before')
+
+    proxy.resetDeaf()
+    expect(await ending).toBe('ECONNRESET')
+    expect(received()).toBe('+OK\r\n')
+  })
+
+  it('leave nothing behind when their client goes', async () => {
+    const { socket } = rawClient()
+    await until(() => proxy.connections === 1, { what: 'the link' })
+    proxy.forsakeAll()
+    socket.resetAndDestroy()
+    await proxy.heal()
+    await until(() => proxy.connections === 0, { what: 'the link to go' })
+  })
+})
+
+describe('loss', () => {
+  it('makes what is lost late by 200 ms or more, in order, and the rest not at all', async () => {
+    const one = await client()
+    proxy.lose(0.5)
+    const order: number[] = []
+    const start = performance.now()
+    const times = await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        await one.set(`key:${index}`, index)
+        order.push(index)
+        return performance.now() - start
+      }),
+    )
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    expect(times.at(-1)).toBeGreaterThanOrEqual(199)
+    proxy.lose(0)
+    expect(await one.get('key:7')).toBe('7')
+  })
+
+  it('is a share', () => {
+    expect(() => proxy.lose(1)).toThrow('got 1')
+  })
 })
