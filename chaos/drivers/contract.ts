@@ -169,11 +169,8 @@ export interface NodeState {
   /** `redis-1`…, `sentinel-1`…; stays the same whatever role it has. */
   readonly name: string
   readonly kind: 'redis' | 'sentinel'
-  /** What it announces to others: the key in {@link Connection}'s `natMap`. */
   readonly announced: Address
-  /**
-   * `down`: not running, cut off or paused by a fault of ours; `silent`: no answer within 1 s; `loading`: LOADING.
-   */
+  /** `down`: ended or paused by a fault of ours; `silent`: no answer within 1 s; `loading`: LOADING. */
   readonly role: 'master' | 'replica' | 'sentinel' | 'down' | 'silent' | 'loading'
   /** INFO's `run_id`, where it answers. A new one is a new server. */
   readonly runId?: string
@@ -203,6 +200,8 @@ export interface Rig extends AsyncDisposable {
    * @throws {UnsupportedFaultError} where this driver cannot make it here: {@link Driver.refusal} tells before.
    */
   inject(fault: Fault): Promise<Injected>
+  /** Where a node is for the others: the key in a {@link Connection}'s `natMap`, as `host:port`. */
+  announced(node: string): Address
   /** Looks at every node. */
   state(): Promise<RigState>
   /**
