@@ -704,8 +704,9 @@ describe('revoked()', () => {
     revokeAgain({ r: 60_000 })
     const sent: string[] = []
     const revoked = replay.revoked('any')?.then(() => sent.push(...redis.revocations.keys()))
-    redis.before = () => {
+    redis.before = async () => {
       redis.before = () => {}
+      await nextTurn()
       revokeAgain({ s: 60_000 })
       replay.kick()
     }
