@@ -3,7 +3,7 @@ import { count, counted, duration, megabytes, share } from './words.js'
 
 it('writes durations with the digits that mean something', () => {
   expect([0, 0.84, 9.94, 9.96, 42.4, 999.4, 999.6, 1250, 9994, 9996, 12_340, 100_000].map(duration)).toEqual([
-    '0.0 ms',
+    '0 ms',
     '0.8 ms',
     '9.9 ms',
     '10 ms',

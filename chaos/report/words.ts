@@ -24,6 +24,7 @@ export function share(part: number, whole: number): string {
 
 /** A duration in ms, short: `0.8 ms`, `42 ms`, `1.25 s`. */
 export function duration(ms: number): string {
+  if (ms === 0) return '0 ms'
   if (ms < 9.95) return `${ms.toFixed(1)} ms`
   if (ms < 999.5) return `${ms.toFixed(0)} ms`
   return ms < 99_950 ? `${(ms / 1000).toFixed(ms < 9995 ? 2 : 1)} s` : `${(ms / 1000).toFixed(0)} s`

@@ -48,6 +48,7 @@ export type OnSelect = (from: number, to: number) => void
 const AXIS_WIDTH = 72
 const AXIS_WIDTH_NARROW = 64
 const NARROW = 560
+const NARROW_FAULT = 8
 
 export function fontOf({ font }: Palette, size = 11): string {
   return `${size}px ${font}`
@@ -198,8 +199,13 @@ function edges(chart: uPlot, { faults, colours }: ChartSpec): void {
   ctx.strokeStyle = colours.faultEdge
   ctx.lineWidth = uPlot.pxRatio
   ctx.setLineDash([2 * uPlot.pxRatio, 2 * uPlot.pxRatio])
-  for (const at of faults.flatMap(({ from, to }) => [from, to])) {
-    const x = Math.round(chart.valToPos(at / 1000, 'x', true))
+  const place = (at: number) => Math.round(chart.valToPos(at / 1000, 'x', true))
+  const places = faults.flatMap(({ from, to }) => {
+    const [left, right] = [place(from), place(to)]
+    // Edges so near to each other would hide what is between them.
+    return right - left < NARROW_FAULT * uPlot.pxRatio ? [] : [left, right]
+  })
+  for (const x of places) {
     if (x < bbox.left || x > bbox.left + bbox.width) continue
     ctx.beginPath()
     ctx.moveTo(x, bbox.top)

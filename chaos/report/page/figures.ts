@@ -19,7 +19,7 @@ const FIGURES: readonly Figure[] = [
   },
   { name: 'Good answers', note: 'whole run', value: ({ good, requests }) => share(good, requests) },
   {
-    name: 'Latency, 99 of 100 within',
+    name: 'p99 latency',
     note: 'during faults',
     value: ({ latencyDuringFaults }) => (latencyDuringFaults === null ? 'none' : duration(latencyDuringFaults.p99)),
   },

@@ -25,7 +25,6 @@ export interface PageAssets {
 export function renderPage(input: ReportInput, summary: Summary, assets: PageAssets): string {
   const { subject, title, facts, command } = input
   const data = pageData(input)
-  const verdict = overall(subject)
   const [figures] = summary.stores
   const counts = data.stores[0]!.counts
   const faults = faultsInWords(subject.faults, subject.duration)
@@ -41,7 +40,7 @@ export function renderPage(input: ReportInput, summary: Summary, assets: PageAss
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
-<title>${title}: ${verdict.words}</title>
+<title>${title}: chaos run</title>
 <style>${new Markup(style)}</style>
 </head>
 <body>
@@ -50,7 +49,7 @@ export function renderPage(input: ReportInput, summary: Summary, assets: PageAss
     data.stores.length > 1 && html`<a href="#compared">Side by side</a> `
   }<a href="#promises">Promises</a> <a href="#requests">Requests</a> <a href="#run">Run</a> <button type="button" id="scheme"></button></nav>
   <h1>${title}</h1>
-  <p class="verdict ${verdict.held ? 'held' : 'broken'}"><span aria-hidden="true">${verdict.held ? '✓' : '✗'}</span> ${verdict.words}</p>
+  ${overall(subject)}
   <p>${input.lead}</p>
   <p class="lead">${input.conditions.join(', ')}, ${count(figures!.requests)} requests in ${duration(subject.duration)}, ${counted(subject.faults.length, 'fault')}</p>
 </header>

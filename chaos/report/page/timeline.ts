@@ -1,7 +1,7 @@
 /** The frames of the charts; the page's script draws into them. And the same figures as a table. */
 import { BUCKET, type Counts, type Latencies } from '../buckets.js'
 import { type Fault, KIND_LABELS, KINDS } from '../model.js'
-import { count, counted, duration, moment } from '../words.js'
+import { counted, duration, moment } from '../words.js'
 import { html, type Markup } from './html.js'
 
 export interface ChartFrame {
@@ -21,17 +21,13 @@ export function chartFrame({ name, title, note, described }: ChartFrame): Markup
     </figure>`
 }
 
-/** Faults beyond this have no button; the charts show them all. */
-const BUTTONS = 8
-
 /** Buttons that show one fault each in the charts. */
 export function faultButtons(faults: readonly Fault[], end: number): Markup {
-  const [shown, left] = [faults.slice(0, BUTTONS), faults.length - BUTTONS]
   return html`<div class="faults" role="group" aria-label="Show in the charts">
-      <button type="button" id="whole">Whole run</button>${shown.map(
+      <button type="button" id="whole">Whole run</button>${faults.map(
         ({ name, target, from, to = end }) => html`
       <button type="button" data-from="${from}" data-to="${to}">${name}${target && ` ${target}`} <small>at ${duration(from)}, for ${duration(to - from)}</small></button>`,
-      )}${left > 0 && html` <span>and ${count(left)} more</span>`}
+      )}
     </div>`
 }
 

@@ -44,8 +44,8 @@ function piece({ what, records }: Evidence): Markup {
 }
 
 /** One sentence over everything that was demanded. */
-export function overall({ promises, besides }: StoreRun): { held: boolean; words: string } {
-  if (promises.length === 0) return { held: true, words: 'Nobody judged this run' }
+export function overall({ promises, besides }: StoreRun): Markup {
+  if (promises.length === 0) return html`<p class="verdict not-exercised">Nobody judged this run</p>`
   const broken = (verdicts: readonly Verdict[]) => verdicts.filter(({ verdict }) => verdict === 'broken')
   const names = broken(promises).map(({ id }) => id)
   const others = broken(besides).map(({ title }) => title)
@@ -53,5 +53,6 @@ export function overall({ promises, besides }: StoreRun): { held: boolean; words
   const kept = `${counted(promises.length - idle, 'promise')} held${idle > 0 ? `, ${idle} not exercised` : ''}`
   const first = names.length > 0 ? `${names.length} of ${promises.length} promises broken: ${names.join(', ')}` : kept
   const rest = others.length > 0 ? `; but not: ${others.join('; ')}` : ''
-  return { held: names.length + others.length === 0, words: `${first}${rest}` }
+  const verdict = names.length + others.length === 0 ? 'held' : 'broken'
+  return html`<p class="verdict ${verdict}"><span aria-hidden="true">${VERDICTS[verdict].sign}</span> ${first}${rest}</p>`
 }
