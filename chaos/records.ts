@@ -153,9 +153,10 @@ export interface OperationRecord {
   readonly end?: number
   /**
    * `get`: where the session came from, `none` for no session, `session` with a store that does not say; `set`: `redis` or
-   * `queued`, `done` with a store that does not say; `touch` and `destroy`: `done`. `failed` with `code` and `reason`.
+   * `queued`, `done` with a store that does not say; `touch` and `destroy`: `done`. `failed` with `code` and `reason`. `answered`: a save that nobody awaited, at a
+   * response's end; no acknowledgement.
    */
-  readonly outcome?: 'redis' | 'stale' | 'queued' | 'blank' | 'session' | 'none' | 'done' | 'failed'
+  readonly outcome?: 'redis' | 'stale' | 'queued' | 'blank' | 'session' | 'none' | 'done' | 'answered' | 'failed'
   readonly code?: string
   readonly reason?: string
 }

@@ -1,5 +1,6 @@
 // The demo's command line. Plain Node without dependencies: a wrong argument is answered before anything is installed.
 import { parseArgs } from 'node:util'
+import { choice, wholeNumber } from './arguments.mjs'
 
 /** @typedef {import('../chaos/demo/narration.js').DemoOptions} DemoOptions */
 
@@ -74,31 +75,4 @@ export function readDemoOptions(args) {
   } catch (error) {
     return { kind: 'error', message: error instanceof Error ? error.message : String(error) }
   }
-}
-
-/**
- * @template {string} Word
- * @param {readonly Word[]} words
- * @param {string} name
- * @param {string} given
- * @returns {Word}
- */
-function choice(words, name, given) {
-  const word = words.find((candidate) => candidate === given)
-  if (word === undefined) throw new RangeError(`${name} must be one of ${words.join(', ')}; got ${given}`)
-  return word
-}
-
-/**
- * @param {string} name
- * @param {string} given
- * @param {number} least
- * @param {number} most
- */
-function wholeNumber(name, given, least, most) {
-  const number = Number(given)
-  if (!/^\d+$/.test(given) || number < least || number > most) {
-    throw new RangeError(`${name} must be a whole number from ${least} to ${most}; got ${given}`)
-  }
-  return number
 }

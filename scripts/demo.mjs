@@ -1,8 +1,6 @@
 // `npm run demo`: installs what is missing, finds a redis-server, runs the demo (chaos/demo) and hands on its exit code.
-
 import { HELP, readDemoOptions } from './demo-options.mjs'
-import { ensureDependencies } from './ensure-dependencies.mjs'
-import { ensureRedisServer } from './redis-server.mjs'
+import { prepare } from './prepare.mjs'
 
 const request = readDemoOptions(process.argv.slice(2))
 if (request.kind === 'help') {
@@ -11,21 +9,12 @@ if (request.kind === 'help') {
   console.error(`${request.message}\nSee npm run demo -- --help`)
   process.exitCode = 2
 } else {
-  process.exitCode = await run(request.options)
-}
-
-/** @param {import('./demo-options.mjs').DemoOptions} options */
-async function run(options) {
-  const log = (/** @type {string} */ line) => console.log(line)
-  try {
-    await ensureDependencies({ log })
-    const server = await ensureRedisServer({ log })
-    const { register } = await import('tsx/esm/api')
-    register()
-    const { runDemo } = await import('../chaos/demo/main.js')
-    return await runDemo(options, server)
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error)
-    return 1
-  }
+  const { options } = request
+  process.exitCode = await prepare(
+    async () => {
+      const { runDemo } = await import('../chaos/demo/main.js')
+      return runDemo(options)
+    },
+    { redis: true },
+  )
 }

@@ -1,42 +1,40 @@
 /** What a shop process and the driver that started it tell each other. */
-
-/** The stores a shop can be built on. */
-export type StoreName = 'resilient' | 'connect-redis' | 'memory'
-
-/** The library's presets for an outage. */
-export type Policy = 'strict' | 'read-only' | 'available'
+import type { Connection } from '../drivers/contract.js'
+import type {
+  Defect,
+  EventRecord,
+  OperationRecord,
+  Policy,
+  SampleRecord,
+  Settings,
+  StoreName,
+  ToldRecord,
+} from '../records.js'
 
 /** How to build a shop: sent to a shop process as JSON, its one argument. */
 export interface ShopConfig {
   readonly name: string
   readonly store: StoreName
+  readonly defect?: Defect
   readonly policy: Policy
-  readonly redis: { readonly host: string; readonly port: number }
+  readonly redis: Connection
+  readonly settings: Settings
 }
 
-export type LaneName = 'read' | 'save' | 'lifetime'
-export type LaneState = 'closed' | 'open' | 'half-open'
+type OwnRecord = OperationRecord | ToldRecord | EventRecord | SampleRecord
 
-/** What a store says about itself: shown to people, never evidence for a verdict. */
-export interface StoreReport {
-  /** Circuit breakers; none in a store that has none. */
-  readonly lanes?: Readonly<Record<LaneName, LaneState>>
-  /** One word on the connection to Redis. */
-  readonly connection: string
-  /** Changes that wait for Redis. */
-  readonly queued: number
-}
-
-/** What a shop process says about itself. */
-export interface ShopReport {
-  readonly store: StoreReport
-  /** The longest time its event loop stood still since it listens, in ms. */
-  readonly stall: number
-}
+/** What a shop process writes into the history, but for its own name. Times are of the machine's monotonic clock, in ms. */
+export type ShopRecord = {
+  [Kind in OwnRecord['kind']]: Omit<Extract<OwnRecord, { kind: Kind }>, 'process'>
+}[OwnRecord['kind']]
 
 /** From a shop process to its driver. */
 export type ShopMessage =
   | { readonly kind: 'listening'; readonly port: number }
-  | { readonly kind: 'report'; readonly report: ShopReport }
-  /** An `onRedisDown` call (`down`) or an event of the store. */
-  | { readonly kind: 'note'; readonly name: string; readonly detail: string }
+  | { readonly kind: 'records'; readonly records: readonly ShopRecord[] }
+
+/** From the driver to a shop process: its wall clock jumps by so many ms. */
+export interface DriverMessage {
+  readonly kind: 'jump'
+  readonly by: number
+}

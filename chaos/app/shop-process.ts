@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { History } from '../history.js'
-import type { ShopConfig, ShopMessage, ShopReport, StoreReport } from './messages.js'
+import type { ProcessRecord, SampleRecord } from '../records.js'
+import type { DriverMessage, ShopConfig, ShopMessage, ShopRecord } from './messages.js'
 
 /** How long a shop may take to begin to listen, in ms. */
 const START_WITHIN = 20_000
@@ -10,30 +10,33 @@ const START_WITHIN = 20_000
 const RESTART_AFTER = 500
 /** How many characters of a shop's last words are kept. */
 const LAST_WORDS = 4000
+/** How long it may take to end by itself, in ms. */
+const END_WITHIN = 3000
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
+
+/** Takes what a shop process writes down, and what becomes of the process itself. */
+export type ShopLog = (record: (ShopRecord & { readonly process: string }) | Omit<ProcessRecord, 'at'>) => void
 
 /** One application process, started again whenever it ends by itself. */
 export class ShopProcess {
   readonly name: string
   readonly #config: ShopConfig
-  readonly #history: History
-  readonly #now: () => number
+  readonly #log: ShopLog
   #child: ChildProcess | undefined
   #port = 0
-  #report: ShopReport | undefined
+  #sample: Omit<SampleRecord, 'process'> | undefined
   #stall = 0
   #crashes = 0
   #stopping = false
   #restart: NodeJS.Timeout | undefined
   #lastWords = ''
 
-  constructor(config: ShopConfig, history: History, now: () => number) {
+  constructor(config: ShopConfig, log: ShopLog) {
     this.name = config.name
     this.#config = config
-    this.#history = history
-    this.#now = now
+    this.#log = log
   }
 
   /** Where it listens, or listened last: a request to a dead process fails as it would for a visitor. */
@@ -45,9 +48,14 @@ export class ShopProcess {
     return this.#child !== undefined
   }
 
-  /** How its store is, by its own account; `undefined` while it does not run. */
-  get report(): StoreReport | undefined {
-    return this.#child === undefined ? undefined : this.#report?.store
+  /** Whether it takes requests: a front does not send any to one that is about to end. */
+  get open(): boolean {
+    return this.running && !this.#stopping
+  }
+
+  /** How it is, by its own account; `undefined` while it does not run. */
+  get sample(): Omit<SampleRecord, 'process'> | undefined {
+    return this.#child === undefined ? undefined : this.#sample
   }
 
   /** The longest time it stood still, in ms. */
@@ -67,14 +75,20 @@ export class ShopProcess {
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
+    this.#stopping = false
     this.#child = child
-    this.#report = undefined
+    this.#sample = undefined
     child.stderr?.setEncoding('utf8').on('data', (words: string) => {
       this.#lastWords = (this.#lastWords + words).slice(-LAST_WORDS)
     })
     child.on('message', (message: ShopMessage) => this.#hear(message))
-    child.on('exit', () => this.#ended())
+    child.on('exit', (code, signal) => this.#ended(String(signal ?? code)))
     await this.#listening(child)
+  }
+
+  /** Says something to it. */
+  send(message: DriverMessage): void {
+    this.#child?.send(message)
   }
 
   #listening(child: ChildProcess): Promise<void> {
@@ -94,40 +108,37 @@ export class ShopProcess {
   }
 
   #hear(message: ShopMessage): void {
-    switch (message.kind) {
-      case 'listening':
-        this.#port = message.port
-        this.#history.add({ kind: 'process', process: this.name, event: 'listening', at: this.#now() })
-        break
-      case 'report':
-        this.#report = message.report
-        this.#stall = Math.max(this.#stall, message.report.stall)
-        break
-      case 'note': {
-        const { name, detail } = message
-        this.#history.add({ kind: 'note', process: this.name, at: this.#now(), name, detail })
-        break
+    if (message.kind === 'listening') {
+      this.#port = message.port
+      this.#log({ kind: 'process', process: this.name, event: 'listening' })
+      return
+    }
+    for (const record of message.records) {
+      if (record.kind === 'sample') {
+        this.#sample = record
+        this.#stall = Math.max(this.#stall, record.stall)
       }
+      this.#log({ ...record, process: this.name })
     }
   }
 
-  #ended(): void {
+  #ended(how: string): void {
     this.#child = undefined
+    this.#log({ kind: 'process', process: this.name, event: this.#stopping ? 'stopped' : 'exited', how })
     if (this.#stopping) return
     this.#crashes++
-    this.#history.add({ kind: 'process', process: this.name, event: 'exited', at: this.#now() })
     this.#restart = setTimeout(() => this.start().catch(() => {}), RESTART_AFTER)
   }
 
-  /** Ends it for good. */
+  /** Ends it as a deployment does: it answers what it has begun and sends what waits. {@link start} starts it again. */
   async stop(): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#restart)
     const child = this.#child
     if (child === undefined) return
     const exited = once(child, 'exit')
-    if (child.connected) child.disconnect()
-    const impatience = setTimeout(() => child.kill('SIGKILL'), 3000)
+    child.kill('SIGTERM')
+    const impatience = setTimeout(() => child.kill('SIGKILL'), END_WITHIN)
     await exited
     clearTimeout(impatience)
   }

@@ -1,98 +1,72 @@
 import type { Request } from 'express'
 import session from 'express-session'
-import type { ShopConfig, StoreReport } from './messages.js'
+import type { ShopConfig } from './messages.js'
+import type { Recorder } from './recorder.js'
+import type { ShopStore } from './shop-store.js'
 
-/** A session store as the shop uses it, with what each store has of its own behind one face. */
-export interface ShopStore {
-  readonly store: session.Store
-  save(request: Request): Promise<void>
-  sourceOf(request: Request): string | undefined
-  report(): StoreReport
-  close(): Promise<void>
-}
+/** What all stores share that have no words of their own. */
+const PLAIN = {
+  follow: [],
+  savedTo: () => 'done',
+  sourceOf: () => undefined,
+  save: (request: Request): Promise<void> =>
+    new Promise((resolve, reject) => {
+      request.session.save((error?: unknown) => (error ? reject(error) : resolve()))
+    }),
+} as const satisfies Partial<ShopStore>
 
-/** Tells the driver what the store told the application. */
-export type Note = (name: string, detail: string) => void
-
-export function openStore(config: ShopConfig, note: Note): Promise<ShopStore> {
+export async function openStore(config: ShopConfig, recorder: Recorder): Promise<ShopStore> {
   switch (config.store) {
     case 'resilient':
-      return openResilientStore(config, note)
+      return (await import('./resilient.js')).openResilientStore(config, recorder)
     case 'connect-redis':
-      return openConnectRedis(config, note)
+      return openConnectRedis(config, recorder)
+    case 'connect-redis-8':
+      return openConnectRedis8(config, recorder)
     case 'memory':
-      return openMemoryStore()
-  }
-}
-
-async function openResilientStore({ redis, policy }: ShopConfig, note: Note): Promise<ShopStore> {
-  const { ResilientStore, saveSession, sessionStatus } = await import('../../src/index.js')
-  const store = new ResilientStore({
-    redis: `redis://${redis.host}:${redis.port}`,
-    cache: true,
-    degradation: policy,
-    onRedisDown(error, request) {
-      note('down', `${error.operation} ${error.reason}`)
-      // The staff's page fails closed: nobody gets in on what a process remembers.
-      if (request?.url?.startsWith('/admin')) return error.operation === 'get' ? 'fail' : undefined
-      // Logging out works without Redis: the process forgets the session now, Redis does when it is back.
-      if (request?.url?.startsWith('/logout')) {
-        if (error.operation === 'get') return 'blank'
-        if (error.operation === 'destroy') return 'queue'
-      }
-      return undefined
-    },
-  })
-  store.on('down', ({ lane, reason }) => note('breaker-open', `${lane} ${reason ?? ''}`.trim()))
-  store.on('up', ({ lane }) => note('breaker-closed', lane))
-  store.on('queued', ({ operation, reason }) => note('queued', `${operation} ${reason}`))
-  store.on('replayed', ({ operation }) => note('replayed', operation))
-  store.on('dropped', ({ operation, reason }) => note('dropped', `${operation} ${reason}`))
-  store.on('conflict', ({ queued }) => note('conflict', queued ? 'queued' : 'direct'))
-  store.on('revoked', ({ queued }) => note('revoked', queued ? 'queued' : 'direct'))
-  return {
-    store,
-    save: (request) => saveSession(request),
-    sourceOf: (request) => sessionStatus(request).source,
-    report() {
-      const { lanes, connection, queue } = store.health()
-      return {
-        lanes: { read: lanes.read.state, save: lanes.save.state, lifetime: lanes.lifetime.state },
-        connection: connection.state,
-        queued: queue.saves + queue.destroys,
-      }
-    },
-    close: async () => void (await store.close(1000)),
+      return openMemoryStore(recorder)
   }
 }
 
 /** As connect-redis's README shows it, and an `error` listener: without one node-redis ends the process at the kill. */
-async function openConnectRedis({ redis }: ShopConfig, note: Note): Promise<ShopStore> {
-  const [{ RedisStore }, { createClient }] = await Promise.all([import('connect-redis'), import('redis')])
-  const client = createClient({ socket: { host: redis.host, port: redis.port } })
-  client.on('error', (error: Error) => note('client-error', (error as NodeJS.ErrnoException).code ?? error.message))
+async function openConnectRedis({ redis }: ShopConfig, recorder: Recorder): Promise<ShopStore> {
+  const [{ RedisStore }, clients] = await Promise.all([import('connect-redis'), import('./node-redis.js')])
+  const client = clients.connectNodeRedis(redis)
+  client.on('error', (error: unknown) => recorder.event('client-error', { error: wordOf(error) }))
   client.connect().catch(() => {})
+  const store = new RedisStore({ client: client as never })
+  recorder.watch(store, () => 'session')
   return {
-    store: new RedisStore({ client }),
-    save: saveByCallback,
-    sourceOf: () => undefined,
-    report: () => ({ connection: client.isReady ? 'ready' : 'reconnecting', queued: 0 }),
+    ...PLAIN,
+    store,
+    sample: () => ({ connection: client.isReady === false ? 'reconnecting' : 'ready' }),
     close: async () => client.destroy(),
   }
 }
 
-async function openMemoryStore(): Promise<ShopStore> {
-  return {
-    store: new session.MemoryStore(),
-    save: saveByCallback,
-    sourceOf: () => undefined,
-    report: () => ({ connection: 'none', queued: 0 }),
-    close: async () => {},
-  }
+/** The last connect-redis that takes ioredis, with ioredis 5 as its README shows it. */
+async function openConnectRedis8({ redis }: ShopConfig, recorder: Recorder): Promise<ShopStore> {
+  const [{ RedisStore }, { Redis, Cluster }] = await Promise.all([import('connect-redis-8'), import('ioredis5')])
+  const password = redis.password === undefined ? {} : { password: redis.password }
+  const client =
+    redis.topology === 'standalone'
+      ? new Redis({ host: redis.host, port: redis.port, ...password })
+      : redis.topology === 'sentinel'
+        ? new Redis({ sentinels: [...redis.sentinels], name: redis.name, natMap: redis.natMap, ...password })
+        : new Cluster([...redis.nodes], { natMap: redis.natMap, redisOptions: password })
+  client.on('error', (error: unknown) => recorder.event('client-error', { error: wordOf(error) }))
+  const store = new RedisStore({ client: client as never })
+  recorder.watch(store, () => 'session')
+  return { ...PLAIN, store, sample: () => ({ connection: client.status }), close: async () => client.disconnect() }
 }
 
-function saveByCallback(request: Request): Promise<void> {
-  return new Promise((resolve, reject) => {
-    request.session.save((error?: unknown) => (error ? reject(error) : resolve()))
-  })
+async function openMemoryStore(recorder: Recorder): Promise<ShopStore> {
+  const store = new session.MemoryStore()
+  recorder.watch(store, () => 'session')
+  return { ...PLAIN, store, sample: () => ({ connection: 'none' }), close: async () => {} }
+}
+
+function wordOf(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string }
+  return code ?? message ?? 'unknown'
 }

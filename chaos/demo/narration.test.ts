@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import { SMALLEST } from '../show/screen.js'
 import { describeRun } from './narration.js'
-import { SMALLEST } from './screen.js'
 
 const STORES = ['resilient', 'connect-redis'] as const
 const POLICIES = ['strict', 'read-only', 'available'] as const

@@ -1,6 +1,6 @@
 /** What the demo says about itself. Pure. */
-import type { Policy } from '../app/messages.js'
-import type { Phase } from './summary.js'
+import type { Policy } from '../records.js'
+import type { Staging } from '../show/scene.js'
 
 /** What to show. */
 export interface DemoOptions {
@@ -16,11 +16,7 @@ export interface DemoOptions {
 }
 
 /** The words that go with a run. */
-export interface Narration {
-  readonly title: string
-  readonly subtitle: string
-  readonly messages: Readonly<Record<Phase, string>>
-}
+export type Narration = Pick<Staging, 'title' | 'subtitle' | 'messages' | 'phases'>
 
 const DURING: Readonly<Record<Policy, string>> = {
   'read-only': 'Redis was killed. Carts come from memory; changes are refused.',
@@ -35,9 +31,10 @@ export function describeRun({ store, policy, front }: DemoOptions, rate: number,
     title: ours ? `resilient-session-store, policy ${policy}` : `${store}, for comparison`,
     subtitle: `${visitors} visitors, ${rate} requests/s, ${way} two processes on one Redis`,
     messages: {
-      healthy: 'Redis is well.',
-      killed: ours ? DURING[policy] : 'Redis was killed (SIGKILL).',
-      back: 'Redis is back, with its data.',
+      before: 'Redis is well.',
+      during: ours ? DURING[policy] : 'Redis was killed (SIGKILL).',
+      after: 'Redis is back, with its data.',
     },
+    phases: { before: 'healthy', during: 'Redis killed', after: 'Redis back' },
   }
 }

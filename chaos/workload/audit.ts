@@ -1,7 +1,7 @@
 import type { History, Stay } from '../history.js'
 import { isFromMemory } from './classify.js'
 import { createHttpClient, type HttpClient, type Reply } from './http.js'
-import { asPage, type Visitor } from './visitor.js'
+import { asPage, COOKIE_NAME, type Visitor } from './visitor.js'
 
 export interface AuditOptions {
   readonly history: History
@@ -30,35 +30,36 @@ export async function audit(options: AuditOptions): Promise<void> {
 }
 
 async function auditOne(visitor: Visitor, http: HttpClient, options: AuditOptions): Promise<void> {
-  const { stay } = visitor
-  if (stay === undefined) return
+  const { stay, session } = visitor
+  if (stay === undefined || session === undefined) return
   let finding: Finding = UNKNOWN
   for (let attempt = 0; attempt < options.attempts; attempt++) {
     if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, options.pause))
     const looks = options.ports().map(async (port) => {
-      const cookie = visitor.sessionCookie
+      const cookie = `${COOKIE_NAME}=${visitor.sessionCookie}`
       return readFinding(await http.send({ port, method: 'GET', path: '/cart', cookie }), visitor)
     })
     finding = combine(await Promise.all(looks), stay)
     if (isAsItShouldBe(finding, stay)) break
   }
-  const acknowledged = visitor.acknowledged.size
-  options.history.add({ kind: 'audit', visitor: visitor.name, at: options.now(), stay, acknowledged, ...finding })
+  const acknowledged = [...visitor.acknowledged.keys()]
+  const at = options.now()
+  options.history.add({ kind: 'audit', visitor: visitor.name, session, at, stay, acknowledged, ...finding })
 }
 
 /** What a look at the shop showed; `found` is `undefined` when it showed nothing that can be relied on. */
 export interface Finding {
   readonly found: boolean | undefined
-  readonly missing: number
+  readonly missing: readonly number[]
 }
 
-const UNKNOWN: Finding = { found: undefined, missing: 0 }
+const UNKNOWN: Finding = { found: undefined, missing: [] }
 
 function readFinding(reply: Reply, visitor: Visitor): Finding {
   if ('failure' in reply || isFromMemory(reply.headers['x-session-source'])) return UNKNOWN
   const page = asPage(reply.page)
   if (page === undefined) return UNKNOWN
-  if (page.visitor !== visitor.name) return { found: false, missing: visitor.acknowledged.size }
+  if (page.visitor !== visitor.name) return { found: false, missing: [...visitor.acknowledged.keys()] }
   return { found: true, missing: visitor.missingFrom(page.cart ?? [], Number.POSITIVE_INFINITY) }
 }
 
@@ -66,11 +67,11 @@ function readFinding(reply: Reply, visitor: Visitor): Finding {
 export function combine(findings: readonly Finding[], stay: Stay): Finding {
   const known = findings.filter(({ found }) => found !== undefined)
   if (known.length < findings.length || known.length === 0) return UNKNOWN
-  if (stay === 'out' || stay === 'maybe-out') return { found: known.some(({ found }) => found), missing: 0 }
-  return { found: known.every(({ found }) => found), missing: Math.max(...known.map(({ missing }) => missing)) }
+  if (stay === 'out' || stay === 'maybe-out') return { found: known.some(({ found }) => found), missing: [] }
+  return { found: known.every(({ found }) => found), missing: [...new Set(known.flatMap(({ missing }) => missing))] }
 }
 
 function isAsItShouldBe({ found, missing }: Finding, stay: Stay): boolean {
   if (stay === 'maybe-out') return found !== undefined
-  return stay === 'out' ? found === false : found === true && missing === 0
+  return stay === 'out' ? found === false : found === true && missing.length === 0
 }

@@ -11,9 +11,10 @@ const GOOD: Answer = {
   missing: 0,
 }
 
-function request(changes: Partial<RequestRecord> = {}, answer: Partial<Answer> | null = {}): RequestRecord {
+function request({ ...changes }: Partial<RequestRecord> = {}, answer: Partial<Answer> | null = {}): RequestRecord {
   return {
     kind: 'request',
+    id: 1,
     visitor: 'v1',
     action: 'view',
     process: 'A',

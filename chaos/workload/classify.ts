@@ -1,4 +1,4 @@
-import type { RequestRecord } from '../history.js'
+import type { RequestRecord } from '../records.js'
 
 /**
  * What a visitor got.
@@ -30,7 +30,7 @@ export function isFromMemory(source: string | undefined): boolean {
 /** What the visitor got, as known at `now`; `waiting` while there is neither an answer nor a reason to call it hung. */
 export function classify(record: RequestRecord, now: number): Outcome | 'waiting' {
   const { end } = record
-  if ((end ?? now) - record.start > HUNG_AFTER) return 'hung'
+  if (waited(record, now) > HUNG_AFTER) return 'hung'
   if (end === undefined) return 'waiting'
   const { answer } = record
   if (answer === undefined) return 'error'
@@ -42,6 +42,11 @@ export function classify(record: RequestRecord, now: number): Outcome | 'waiting
   return isFromMemory(answer.source) || answer.missing > 0 ? 'stale' : 'ok'
 }
 
+/** How long somebody waited, or waits, for the answer, in ms; what the shop was asked to take on top does not count. */
+export function waited({ start, end, busyFor = 0 }: RequestRecord, now: number): number {
+  return Math.max(0, (end ?? now) - start - busyFor)
+}
+
 /** Whether somebody who was logged in for certain was treated as a stranger or got another cookie, however late. */
 export function isLost({ action, loggedIn, answer }: RequestRecord): boolean {
   if (!loggedIn || answer === undefined) return false
@@ -51,7 +56,10 @@ export function isLost({ action, loggedIn, answer }: RequestRecord): boolean {
 
 /** Whether the answer is a page made for somebody else: a session mixed up with another one. */
 export function isMixedUp({ visitor, answer }: RequestRecord): boolean {
-  return typeof answer?.visitor === 'string' && answer.visitor !== visitor
+  if (answer === undefined) return false
+  const { home, session, foreign = 0 } = answer
+  if (typeof answer.visitor === 'string' && answer.visitor !== visitor) return true
+  return foreign > 0 || (home !== undefined && home !== session)
 }
 
 /** Whether the answer acknowledged a change: whoever got it may rely on it. */

@@ -1,21 +1,33 @@
-import type { Front } from './traffic.js'
+import type { FrontName } from '../records.js'
 
 /** A process that takes requests. */
 export interface Target {
   readonly name: string
   readonly port: number
+  /** Whether it takes requests now; who does not say takes them always. */
+  readonly open?: boolean
 }
+
+/** Chooses the application process that gets a visitor's next request. */
+export type Front = (visitor: string) => { readonly name: string; readonly port: number }
 
 /**
  * What stands before the application processes: `round-robin` sends each request to the next one, `sticky` sends each
- * visitor to the same one every time.
+ * visitor to the same one every time. One that is closed is passed over for the next.
  */
-export function createFront(kind: 'round-robin' | 'sticky', targets: readonly Target[]): Front {
+export function createFront(kind: FrontName, targets: readonly Target[]): Front {
   const [first] = targets
   if (first === undefined) throw new RangeError('a front needs at least one process')
-  if (kind === 'sticky') return (visitor) => targets[hash(visitor) % targets.length] ?? first
+  const from = (place: number): Target => {
+    for (let step = 0; step < targets.length; step++) {
+      const target = targets[(place + step) % targets.length]
+      if (target !== undefined && target.open !== false) return target
+    }
+    return first
+  }
+  if (kind === 'sticky') return (visitor) => from(hash(visitor))
   let turn = 0
-  return () => targets[turn++ % targets.length] ?? first
+  return () => from(turn++)
 }
 
 /** A number from a name (FNV-1a). */

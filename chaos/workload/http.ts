@@ -1,12 +1,15 @@
 import { Agent, request } from 'node:http'
+import { REQUEST_HEADER } from '../request-header.js'
 
 /** One request of a visitor. */
 export interface Call {
+  /** The request's number in the history; none for one that is not part of it. */
+  readonly number?: number
   readonly port: number
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly cookie: string | undefined
-  readonly body?: Readonly<Record<string, string>>
+  readonly body?: Readonly<Record<string, string | number>>
 }
 
 /** What came of it: an answer, or the reason why there was none. */
@@ -50,6 +53,7 @@ function send(agent: Agent, call: Call, giveUpAfter: number): Promise<Reply> {
         path: call.path,
         headers: {
           ...(call.cookie === undefined ? {} : { cookie: call.cookie }),
+          ...(call.number === undefined ? {} : { [REQUEST_HEADER]: call.number }),
           ...(body === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),

@@ -13,7 +13,7 @@ const page = (visitor: Visitor | null): Reply => ({
 
 function logIn(population: Population, who: number): Visitor {
   const { visitor, action } = population.next(who, 0) ?? expect.unreachable()
-  visitor.finish(visitor.begin(action, 'A', 0), page(visitor), 1)
+  visitor.finish(visitor.begin(action, 'A', 0, 1), page(visitor), 1)
   return visitor
 }
 
@@ -26,22 +26,22 @@ describe('a population', () => {
 
   it('passes over a visitor who can only wait', () => {
     const population = new Population(2, SHOP_MIX)
-    population.next(0, 0)?.visitor.begin('login', 'A', 0)
+    population.next(0, 0)?.visitor.begin('login', 'A', 0, 1)
     expect(population.next(0, 0)?.visitor.name).toBe('v2')
-    population.next(0, 0)?.visitor.begin('login', 'A', 0)
+    population.next(0, 0)?.visitor.begin('login', 'A', 0, 1)
     expect(population.next(0, 0)).toBeUndefined()
   })
 
   it('gives the place of one who left to somebody new', () => {
     const population = new Population(1, SHOP_MIX)
     const visitor = logIn(population, 0)
-    visitor.finish(visitor.begin('logout', 'A', 2), page(null), 3)
+    visitor.finish(visitor.begin('logout', 'A', 2, 2), page(null), 3)
     expect(population.next(0, 0)).toMatchObject({ visitor: { name: 'v2' }, action: 'login' })
     expect(population.everyone).toHaveLength(2)
   })
 
   it('wishes according to the mix', () => {
-    const population = new Population(1, { view: 1, add: 1, admin: 0, logout: 2 })
+    const population = new Population(1, { view: 1, add: 1, admin: 0, logout: 2, return: 0 })
     logIn(population, 0)
     expect([0, 0.3, 0.6, 0.999].map((what) => population.next(0, what)?.action)).toEqual([
       'view',

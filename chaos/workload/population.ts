@@ -1,11 +1,14 @@
-import type { Action } from '../history.js'
+import type { Action } from '../records.js'
 import { Visitor } from './visitor.js'
 
 /** How often visitors wish to do what: weights, in any unit. */
 export type Mix = Readonly<Record<Exclude<Action, 'login'>, number>>
 
 /** Mostly reading, some writing, few who leave: an ordinary shop. */
-export const SHOP_MIX: Mix = { view: 72, add: 23, admin: 4.5, logout: 0.5 }
+export const SHOP_MIX: Mix = { view: 71, add: 22, admin: 4.5, logout: 1.5, return: 1 }
+
+/** Leavers who may come back with their old cookie: the last so many. */
+const LEAVERS = 30
 
 /** A fixed number of places, each taken by one visitor; who leaves makes room for somebody new. */
 export class Population {
@@ -13,6 +16,7 @@ export class Population {
   readonly everyone: Visitor[] = []
   readonly #places: Visitor[]
   readonly #mix: Mix
+  readonly #leavers: Visitor[] = []
 
   constructor(size: number, mix: Mix) {
     if (!(Number.isInteger(size) && size >= 1))
@@ -27,10 +31,14 @@ export class Population {
    */
   next(who: number, what: number): { visitor: Visitor; action: Action } | undefined {
     const wish = this.#wish(what)
+    if (wish === 'return') {
+      const visitor = this.#leavers[Math.floor(who * this.#leavers.length)]
+      if (visitor !== undefined) return { visitor, action: 'return' }
+    }
     const first = Math.floor(who * this.#places.length)
     for (let step = 0; step < this.#places.length; step++) {
       const visitor = this.#at((first + step) % this.#places.length)
-      const action = visitor.choose(wish)
+      const action = visitor.choose(wish === 'return' ? 'view' : wish)
       if (action !== undefined) return { visitor, action }
     }
     return undefined
@@ -39,6 +47,10 @@ export class Population {
   #at(place: number): Visitor {
     const present = this.#places[place]
     if (present !== undefined && !present.hasLeft) return present
+    if (present !== undefined && present.stay !== 'lost') {
+      this.#leavers.push(present)
+      if (this.#leavers.length > LEAVERS) this.#leavers.shift()
+    }
     const newcomer = this.#newcomer()
     this.#places[place] = newcomer
     return newcomer

@@ -1,13 +1,10 @@
-import type { Action, History } from '../history.js'
+import type { Action, History, RequestRecord } from '../history.js'
 import { arrivals } from './arrivals.js'
+import type { Front } from './front.js'
 import { type Call, createHttpClient } from './http.js'
-import type { Mix } from './population.js'
-import { Population } from './population.js'
+import { type Mix, Population } from './population.js'
 import { createRandom } from './random.js'
-import type { Visitor } from './visitor.js'
-
-/** Chooses the application process that gets a visitor's next request. */
-export type Front = (visitor: string) => { readonly name: string; readonly port: number }
+import { COOKIE_NAME, type Visitor } from './visitor.js'
 
 export interface TrafficOptions {
   readonly history: History
@@ -41,6 +38,7 @@ const ROUTES: Readonly<Record<Action, { readonly method: 'GET' | 'POST'; readonl
   add: { method: 'POST', path: '/cart' },
   logout: { method: 'POST', path: '/logout' },
   admin: { method: 'GET', path: '/admin' },
+  return: { method: 'GET', path: '/cart' },
 }
 
 /** Sends visitors to the shop, at the pace of the arrivals and never at the pace of the answers. */
@@ -53,6 +51,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const began = now()
   let next = schedule.next().value
   let skipped = 0
+  let sent = 0
   let timer: NodeJS.Timeout | undefined
 
   function comeDue(): void {
@@ -67,9 +66,9 @@ export function startTraffic(options: TrafficOptions): Traffic {
 
   function send(visitor: Visitor, action: Action): void {
     const target = front(visitor.name)
-    const record = visitor.begin(action, target.name, now())
+    const record = visitor.begin(action, target.name, now(), ++sent)
     history.add(record)
-    const exchange = http.send(callFor(visitor, action, target.port, record.item)).then((reply) => {
+    const exchange = http.send(callFor(visitor, record, target.port)).then((reply) => {
       visitor.finish(record, reply, now())
       underWay.delete(exchange)
     })
@@ -98,8 +97,21 @@ export function startTraffic(options: TrafficOptions): Traffic {
   }
 }
 
-/** The HTTP request behind an action. */
-export function callFor(visitor: Visitor, action: Action, port: number, item?: string): Call {
-  const body = action === 'login' ? { visitor: visitor.name } : item === undefined ? undefined : { item }
-  return { ...ROUTES[action], port, cookie: visitor.jar.header, ...(body === undefined ? {} : { body }) }
+/** The HTTP request behind a record that {@link Visitor.begin} gave. */
+export function callFor(visitor: Visitor, record: RequestRecord, port: number): Call {
+  const { id, action, item, busyFor } = record
+  const cookie = action === 'return' ? visitor.sessionCookie : visitor.jar.value
+  const body =
+    action === 'login'
+      ? { visitor: visitor.name }
+      : item === undefined
+        ? undefined
+        : { item: visitor.nameOf(item), ...(busyFor === undefined ? {} : { busyFor }) }
+  return {
+    ...ROUTES[action],
+    number: id,
+    port,
+    cookie: cookie === undefined ? undefined : `${COOKIE_NAME}=${cookie}`,
+    ...(body === undefined ? {} : { body }),
+  }
 }

@@ -1,4 +1,5 @@
-import type { Action, Answer, RequestRecord, Stay } from '../history.js'
+import type { Action, Answer, RequestRecord, Stay } from '../records.js'
+import { tagOfCookie } from '../session-tag.js'
 import { isLost, isWrite } from './classify.js'
 import { CookieJar } from './cookie-jar.js'
 import type { Reply } from './http.js'
@@ -6,17 +7,23 @@ import type { Reply } from './http.js'
 /** The cookie by which the shop knows its visitors (express-session's default name). */
 export const COOKIE_NAME = 'connect.sid'
 
+/** How long a busy tab takes, in ms: about as long as it is until its visitor does the next thing. */
+const BUSY_FOR = 500
+
 /**
  * One person with a browser: keeps cookies as a browser does, remembers what the shop acknowledged, and knows when
- * "I am logged in" is certain. Never has two changes under way at once; pages may overlap with anything.
+ * "I am logged in" is certain. Never has two changes under way at once, but for one: some log out while a tab of theirs
+ * is busy adding something. Pages may overlap with anything.
  */
 export class Visitor {
   readonly name: string
   readonly jar = new CookieJar(COOKIE_NAME)
-  /** Cart items the shop acknowledged, with the time of the acknowledgement. */
-  readonly acknowledged = new Map<string, number>()
+  /** Numbers of the cart items the shop acknowledged, with the time of the acknowledgement. */
+  readonly acknowledged = new Map<number, number>()
   #status: 'stranger' | 'in' | 'leaving' | Exclude<Stay, 'in'> = 'stranger'
   #writing = false
+  /** A tab is busy, and when there is a next time they log out. */
+  #leavesBusy = false
   #items = 0
   #cookieBefore: string | undefined
 
@@ -40,9 +47,15 @@ export class Visitor {
     return this.#status === 'out' || this.#status === 'maybe-out' || this.#status === 'lost'
   }
 
-  /** The cookie of their session: what the browser has, or had when they logged out. */
+  /** The value of their session's cookie: what the browser has, or had when they logged out. */
   get sessionCookie(): string | undefined {
-    return this.#cookieBefore ?? this.jar.header
+    return this.#cookieBefore ?? this.jar.value
+  }
+
+  /** The name of their session in the history. */
+  get session(): string | undefined {
+    const cookie = this.sessionCookie
+    return cookie === undefined ? undefined : tagOfCookie(cookie)
   }
 
   /** What they do when they would like to do `wish`; `undefined` when they can only wait. */
@@ -50,19 +63,37 @@ export class Visitor {
     if (this.hasLeft) return undefined
     if (this.#status === 'stranger') return this.#writing ? undefined : 'login'
     if (this.#status === 'leaving') return 'view'
-    return this.#writing && isWrite({ action: wish }) ? 'view' : wish
+    if (this.#leavesBusy) return 'logout'
+    if (this.#writing) return isWrite({ action: wish }) ? 'view' : wish
+    return wish
   }
 
-  /** A request leaves: returns its record. */
-  begin(action: Action, process: string, now: number): RequestRecord {
+  /**
+   * A request leaves: returns its record. Every second visitor who would log out lets a busy tab work first, and logs out
+   * with their next request.
+   */
+  begin(wish: Action, process: string, now: number, id: number): RequestRecord {
+    const busy = wish === 'logout' && !this.#leavesBusy && !this.#writing && Number(this.name.slice(1)) % 2 === 0
+    const action = busy ? 'add' : wish
     if (isWrite({ action })) this.#writing = true
-    const loggedIn = this.loggedIn
+    this.#leavesBusy = busy
+    const { loggedIn, session } = this
     if (action === 'logout') {
       this.#status = 'leaving'
-      this.#cookieBefore = this.jar.header
+      this.#cookieBefore = this.jar.value
     }
-    const item = action === 'add' ? { item: `${this.name}-${++this.#items}` } : {}
-    return { kind: 'request', visitor: this.name, action, process, start: now, loggedIn, ...item }
+    return {
+      kind: 'request',
+      id,
+      visitor: this.name,
+      action,
+      process,
+      start: now,
+      loggedIn,
+      ...(session === undefined ? {} : { session }),
+      ...(action === 'add' ? { item: ++this.#items } : {}),
+      ...(busy ? { busyFor: BUSY_FOR } : {}),
+    }
   }
 
   /** The answer is here, or there will be none: completes the record and learns from it. */
@@ -76,18 +107,29 @@ export class Visitor {
     this.#learn(record, now)
   }
 
-  #read(record: RequestRecord, reply: Extract<Reply, { status: number }>): Answer {
-    const page = asPage(reply.page)
-    const changed = this.jar.take(reply.setCookie)
+  #read(record: RequestRecord, { status, headers, setCookie, page }: Extract<Reply, { status: number }>): Answer {
+    const shown = asPage(page)
+    const changed = record.action !== 'return' && this.jar.take(setCookie)
     const expected = record.action === 'login' || record.action === 'logout'
+    const destroy = headers['x-destroy'] as Answer['destroy']
     return {
-      status: reply.status,
-      source: reply.headers['x-session-source'],
-      retryAfter: reply.headers['retry-after'] !== undefined,
-      visitor: page?.visitor,
+      status,
+      source: headers['x-session-source'],
+      retryAfter: headers['retry-after'] !== undefined,
+      visitor: shown?.visitor,
       cookieChanged: changed && !expected,
-      missing: page?.cart === undefined ? 0 : this.missingFrom(page.cart, record.start),
+      missing: shown?.cart === undefined ? 0 : this.missingFrom(shown.cart, record.start).length,
+      ...(shown?.cart === undefined ? {} : this.#sort(shown.cart)),
+      ...(shown?.session === undefined ? {} : { session: shown.session }),
+      ...(shown?.home === undefined ? {} : { home: shown.home }),
+      ...(destroy === undefined ? {} : { destroy }),
     }
+  }
+
+  #sort(cart: readonly string[]): Pick<Answer, 'cart' | 'foreign'> {
+    const own = cart.filter((item) => item.startsWith(`${this.name}-`))
+    const foreign = cart.length - own.length
+    return { cart: own.map((item) => Number(item.slice(this.name.length + 1))), ...(foreign > 0 ? { foreign } : {}) }
   }
 
   #learn(record: RequestRecord, now: number): void {
@@ -102,19 +144,36 @@ export class Visitor {
     if (record.item !== undefined && succeeded) this.acknowledged.set(record.item, now)
   }
 
-  /** How many of the items acknowledged before `since` a cart does not show. */
-  missingFrom(cart: readonly string[], since: number): number {
-    let missing = 0
-    for (const [item, at] of this.acknowledged) if (at < since && !cart.includes(item)) missing++
-    return missing
+  /** Which of the items acknowledged before `since` a cart does not show. */
+  missingFrom(cart: readonly string[], since: number): number[] {
+    const here = new Set(cart)
+    return [...this.acknowledged]
+      .filter(([item, at]) => at < since && !here.has(this.nameOf(item)))
+      .map(([item]) => item)
+  }
+
+  /** What the shop calls an item of theirs. */
+  nameOf(item: number): string {
+    return `${this.name}-${item}`
   }
 }
 
-/** A page of the shop: whom it knows, and the cart where the page shows one. */
-export function asPage(page: unknown): { visitor: string | null; cart?: readonly string[] } | undefined {
+/** A page of the shop: whom it knows, the cart where it shows one, and which session it has in hand. */
+export interface Page {
+  readonly visitor: string | null
+  readonly cart?: readonly string[]
+  readonly session?: string
+  readonly home?: string
+}
+
+export function asPage(page: unknown): Page | undefined {
   if (typeof page !== 'object' || page === null || !('visitor' in page)) return undefined
-  const { visitor } = page
+  const { visitor, cart, session, home } = page as Record<string, unknown>
   if (visitor !== null && typeof visitor !== 'string') return undefined
-  const cart = 'cart' in page && Array.isArray(page.cart) ? { cart: page.cart.map(String) } : {}
-  return { visitor, ...cart }
+  return {
+    visitor,
+    ...(Array.isArray(cart) ? { cart: cart.map(String) } : {}),
+    ...(typeof session === 'string' ? { session } : {}),
+    ...(typeof home === 'string' ? { home } : {}),
+  }
 }

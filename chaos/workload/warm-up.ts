@@ -1,3 +1,4 @@
+import type { Action } from '../records.js'
 import { createHttpClient } from './http.js'
 import { callFor } from './traffic.js'
 import { Visitor } from './visitor.js'
@@ -13,17 +14,20 @@ const PAUSE = 100
  * @throws {Error} when the shop lets nobody in.
  */
 export async function warmUp(port: number): Promise<void> {
-  const visitor = new Visitor('nobody')
+  const visitor = new Visitor('v1')
   const http = createHttpClient(2000)
+  const act = async (action: Action): Promise<void> => {
+    const record = visitor.begin(action, '', 0, 0)
+    const { number: _, ...call } = callFor(visitor, record, port)
+    visitor.finish(record, await http.send(call), 0)
+  }
   try {
     for (let attempt = 0; attempt < ATTEMPTS && !visitor.loggedIn; attempt++) {
       if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, PAUSE))
-      const record = visitor.begin('login', '', 0)
-      visitor.finish(record, await http.send(callFor(visitor, 'login', port)), 0)
+      await act('login')
     }
     if (!visitor.loggedIn) throw new Error(`The shop on port ${port} lets nobody in although Redis runs`)
-    for (const action of ['view', 'add', 'admin', 'logout'] as const)
-      await http.send(callFor(visitor, action, port, 'x'))
+    for (const action of ['view', 'add', 'admin', 'logout'] as const) await act(action)
   } finally {
     http.close()
   }

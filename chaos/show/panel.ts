@@ -1,5 +1,5 @@
 /** The part of the screen that shows the processes and the times. Pure. */
-import type { LaneState } from '../app/messages.js'
+import type { LaneState, StoreSample } from '../records.js'
 import { type Ink, padEnd } from './ink.js'
 import type { ProcessView, Scene } from './scene.js'
 import { milliseconds } from './words.js'
@@ -9,7 +9,7 @@ export const PANEL = 31
 
 /** Each process's breakers, and the latencies. */
 export function drawPanel(scene: Scene, ink: Ink): string[] {
-  const lanes = scene.processes.some(({ report }) => report?.lanes !== undefined)
+  const lanes = scene.processes.some(({ sample }) => sample?.store?.lanes !== undefined)
   const head = lanes ? `${'breakers'.padEnd(9)}read   save   lifetime` : 'connection to Redis'
   const { latencies, processes } = scene
   return [
@@ -26,15 +26,19 @@ export function drawPanel(scene: Scene, ink: Ink): string[] {
 function drawTrouble(processes: readonly ProcessView[], ink: Ink): string {
   const crashed = processes.filter(({ crashes }) => crashes > 0).map(({ name, crashes }) => `${name} ${crashes}x`)
   if (crashed.length > 0) return ink.paint('bad', `crashed: ${crashed.join(', ')}`)
-  const queued = processes.reduce((total, { report }) => total + (report?.queued ?? 0), 0)
+  const queued = processes.reduce((total, { sample }) => total + waiting(sample?.store), 0)
   return queued === 0 ? '' : `${queued} ${queued === 1 ? 'change waits' : 'changes wait'} for Redis`
 }
 
-function drawProcess({ name, running, report }: ProcessView, ink: Ink): string {
+function waiting({ queue }: Partial<StoreSample> = {}): number {
+  return queue === undefined ? 0 : queue.saves + queue.destroys
+}
+
+function drawProcess({ name, running, sample }: ProcessView, ink: Ink): string {
   const label = `shop ${name}`.padEnd(9)
   if (!running) return label + ink.paint('bad', 'starting again')
-  if (report === undefined) return `${label}starting`
-  const { lanes, connection } = report
+  if (sample?.store === undefined) return `${label}starting`
+  const { lanes, connection } = sample.store
   if (lanes === undefined) return label + ink.paint(connection === 'ready' ? 'good' : 'bad', connection)
   const states = (['read', 'save', 'lifetime'] as const).map((lane) => padEnd(drawState(lanes[lane], ink), 7))
   return label + states.join('').trimEnd()

@@ -1,11 +1,11 @@
 /** Figures over a history, as the screen and the verdict need them. Pure. */
 import type { History, RequestRecord } from '../history.js'
-import { classify, HUNG_AFTER, OUTCOMES, type Outcome } from '../workload/classify.js'
+import { classify, HUNG_AFTER, OUTCOMES, type Outcome, waited } from '../workload/classify.js'
 
-/** The three acts of the demo. */
-export type Phase = 'healthy' | 'killed' | 'back'
+/** Before the first fault, from when it bites until all faults are over, and after. */
+export type Phase = 'before' | 'during' | 'after'
 
-export const PHASES: readonly Phase[] = ['healthy', 'killed', 'back']
+export const PHASES: readonly Phase[] = ['before', 'during', 'after']
 
 /** How many requests came to what; `waiting` are under way. */
 export type Tally = Record<Outcome | 'waiting', number>
@@ -16,26 +16,33 @@ export interface Span {
   readonly to: number
 }
 
+/** When the faults began to bite, and when the last of them was over: Infinity until then. */
+export function outageOf(history: History): Span {
+  const faults = history.of('fault')
+  if (faults.length === 0) return { from: Number.POSITIVE_INFINITY, to: Number.POSITIVE_INFINITY }
+  return {
+    from: Math.min(...faults.map(({ bites = Number.POSITIVE_INFINITY }) => bites)),
+    to: Math.max(...faults.map(({ end = Number.POSITIVE_INFINITY }) => end)),
+  }
+}
+
 export function phaseAt(history: History, at: number): Phase {
-  const { killed, back } = history.faultTimes()
-  if (killed === undefined || at < killed) return 'healthy'
-  return back === undefined || at < back ? 'killed' : 'back'
+  const { from, to } = outageOf(history)
+  if (at < from) return 'before'
+  return at < to ? 'during' : 'after'
 }
 
 /** What a request belongs to: the outage, if any of it was during the outage. */
-function phaseOf({ start, end }: RequestRecord, killed: number, back: number): Phase {
-  if (end !== undefined && end < killed) return 'healthy'
-  return start >= back ? 'back' : 'killed'
+function phaseOf({ start, end = start }: RequestRecord, { from, to }: Span): Phase {
+  if (end < from) return 'before'
+  return start >= to ? 'after' : 'during'
 }
 
 /** Counts what came of the requests of each phase. */
 export function tallyPhases(history: History, now: number): Record<Phase, Tally> {
-  const { killed = Number.POSITIVE_INFINITY, back = Number.POSITIVE_INFINITY } = history.faultTimes()
-  const tallies = { healthy: emptyTally(), killed: emptyTally(), back: emptyTally() }
-  for (const request of history.requests) {
-    const phase = killed === Number.POSITIVE_INFINITY ? 'healthy' : phaseOf(request, killed, back)
-    tallies[phase][classify(request, now)]++
-  }
+  const outage = outageOf(history)
+  const tallies = { before: emptyTally(), during: emptyTally(), after: emptyTally() }
+  for (const request of history.of('request')) tallies[phaseOf(request, outage)][classify(request, now)]++
   return tallies
 }
 
@@ -47,7 +54,10 @@ export function emptyTally(): Tally {
 export function tallyDecided(requests: readonly RequestRecord[], span: Span, now: number): Tally {
   const counts = emptyTally()
   for (const request of requests) {
-    const decided = Math.min(request.end ?? Number.POSITIVE_INFINITY, request.start + HUNG_AFTER)
+    const decided = Math.min(
+      request.end ?? Number.POSITIVE_INFINITY,
+      request.start + (request.busyFor ?? 0) + HUNG_AFTER,
+    )
     if (decided >= span.from && decided < span.to) counts[classify(request, now)]++
   }
   return counts
@@ -78,8 +88,8 @@ export interface Latencies {
 /** Latencies of the requests sent within a span; `undefined` when there is none. */
 export function latencies(requests: readonly RequestRecord[], span: Span, now: number): Latencies | undefined {
   const times: number[] = []
-  for (const { start, end } of requests) {
-    if (start >= span.from && start < span.to) times.push((end ?? now) - start)
+  for (const request of requests) {
+    if (request.start >= span.from && request.start < span.to) times.push(waited(request, now))
   }
   if (times.length === 0) return undefined
   times.sort((a, b) => a - b)

@@ -1,10 +1,10 @@
-import type { StoreReport } from '../app/messages.js'
 import type { ShopProcess } from '../app/shop-process.js'
-import type { History } from '../history.js'
+import type { History, SampleRecord } from '../history.js'
 import {
   columns,
   type Latencies,
   latencies,
+  outageOf,
   type Phase,
   phaseAt,
   type Tally,
@@ -21,6 +21,8 @@ export interface Scene {
   /** Seconds since the traffic began, and in all. */
   readonly elapsed: number
   readonly total: number
+  /** What the phases are called. */
+  readonly phases: Readonly<Record<Phase, string>>
   /** When each phase began, in seconds, as far as it has. */
   readonly begun: Partial<Readonly<Record<Phase, number>>>
   readonly tallies: Readonly<Record<Phase, Tally>>
@@ -38,7 +40,7 @@ export interface ProcessView {
   readonly name: string
   readonly running: boolean
   readonly crashes: number
-  readonly report: StoreReport | undefined
+  readonly sample: Pick<SampleRecord, 'store'> | undefined
 }
 
 /** What stays the same during a run. */
@@ -46,17 +48,18 @@ export interface Staging {
   readonly title: string
   readonly subtitle: string
   readonly messages: Readonly<Record<Phase, string>>
+  readonly phases: Readonly<Record<Phase, string>>
   /** Length of the traffic, in ms. */
   readonly total: number
   readonly history: History
-  readonly processes: readonly Pick<ShopProcess, 'name' | 'running' | 'crashes' | 'report'>[]
+  readonly processes: readonly Pick<ShopProcess, 'name' | 'running' | 'crashes' | 'sample'>[]
 }
 
 /** Puts together what the screen shows at `now`, in ms since the traffic began. */
 export function composeScene(staging: Staging, now: number): Scene {
   const { history, total } = staging
-  const { requests } = history
-  const { killed, back } = history.faultTimes()
+  const requests = history.of('request')
+  const { from, to } = outageOf(history)
   const elapsed = Math.min(now, total)
   return {
     title: staging.title,
@@ -64,10 +67,11 @@ export function composeScene(staging: Staging, now: number): Scene {
     message: staging.messages[phaseAt(history, now)],
     elapsed: elapsed / 1000,
     total: total / 1000,
+    phases: staging.phases,
     begun: {
-      healthy: 0,
-      ...(killed === undefined ? {} : { killed: killed / 1000 }),
-      ...(back === undefined ? {} : { back: back / 1000 }),
+      before: 0,
+      ...(Number.isFinite(from) ? { during: from / 1000 } : {}),
+      ...(Number.isFinite(to) ? { after: to / 1000 } : {}),
     },
     tallies: tallyPhases(history, now),
     recent: tallyDecided(requests, { from: elapsed - 1000, to: elapsed }, now),

@@ -6,22 +6,21 @@ const ALL = { from: 0, to: 100_000 }
 
 function request(start: number, end?: number): RequestRecord {
   const answer = { status: 200, source: 'redis', retryAfter: false, visitor: 'v1', cookieChanged: false, missing: 0 }
-  const base = { kind: 'request', visitor: 'v1', action: 'view', process: 'A', start, loggedIn: true } as const
+  const base = { kind: 'request', id: 1, visitor: 'v1', action: 'view', process: 'A', start, loggedIn: true } as const
   return end === undefined ? { ...base } : { ...base, end, answer }
 }
 
 function history(...requests: RequestRecord[]): History {
   const all = new History()
   for (const record of requests) all.add(record)
-  all.add({ kind: 'fault', fault: 'killed', at: 1000 })
-  all.add({ kind: 'fault', fault: 'back', at: 2000 })
+  all.add({ kind: 'fault', fault: 'kill', target: 'master', at: 990, bites: 1000, ending: 1900, end: 2000 })
   return all
 }
 
 describe('phases', () => {
   it('begin with what was done to Redis', () => {
     expect([0, 999, 1000, 1999, 2000].map((at) => phaseAt(history(), at))).toEqual([
-      ...['healthy', 'healthy', 'killed', 'killed', 'back'],
+      ...['before', 'before', 'during', 'during', 'after'],
     ])
   })
 
@@ -30,13 +29,13 @@ describe('phases', () => {
       history(request(900, 950), request(990, 1001), request(1999, 2500), request(2000, 2001)),
       9000,
     )
-    expect([tallies.healthy.ok, tallies.killed.ok, tallies.back.ok]).toEqual([1, 2, 1])
+    expect([tallies.before.ok, tallies.during.ok, tallies.after.ok]).toEqual([1, 2, 1])
   })
 
-  it('are all healthy while nothing was done', () => {
+  it('are all before the outage while nothing was done', () => {
     const calm = new History()
     calm.add(request(10))
-    expect(tallyPhases(calm, 20).healthy).toEqual({ ...emptyTally(), waiting: 1 })
+    expect(tallyPhases(calm, 20).before).toEqual({ ...emptyTally(), waiting: 1 })
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createInk, widthOf } from './ink.js'
-import { drawProgress } from './report.js'
+import { drawProgress } from './progress.js'
 import type { ProcessView, Scene } from './scene.js'
 import { drawScreen, SMALLEST } from './screen.js'
 import { emptyTally } from './summary.js'
@@ -15,8 +15,9 @@ function scene(changes: Partial<Scene> = {}): Scene {
     message: 'Redis was killed. Carts come from memory; changes are refused.',
     elapsed: 15.3,
     total: 24,
-    begun: { healthy: 0, killed: 6.7 },
-    tallies: { healthy: busy, killed: busy, back: emptyTally() },
+    phases: { before: 'healthy', during: 'Redis killed', after: 'Redis back' },
+    begun: { before: 0, during: 6.7 },
+    tallies: { before: busy, during: busy, after: emptyTally() },
     recent: busy,
     latencies: { p50: 1.23, p99: 345.6, max: 4567 },
     underWay: 1234,
@@ -24,7 +25,7 @@ function scene(changes: Partial<Scene> = {}): Scene {
       name,
       running: true,
       crashes: 0,
-      report: { lanes, connection: 'connecting', queued: 17 },
+      sample: { store: { lanes, connection: 'connecting', queue: { saves: 12, destroys: 5, bytes: 0 } } },
     })),
     columns: (count) => Array.from({ length: count }, () => busy),
     ...changes,
@@ -46,7 +47,7 @@ describe('the screen', () => {
   const text = (changes: Partial<Scene> = {}) =>
     drawScreen(scene(changes), { columns: 80, rows: 24 }, createInk('none')).join('\n')
   const process = (changes: Partial<ProcessView>): Partial<Scene> => ({
-    processes: [{ name: 'A', running: true, crashes: 0, report: undefined, ...changes }],
+    processes: [{ name: 'A', running: true, crashes: 0, sample: undefined, ...changes }],
   })
 
   it('shows what visitors got, the breakers, the queue and the times', () => {
@@ -66,7 +67,7 @@ describe('the screen', () => {
     const crashed = text(process({ running: false, crashes: 2 }))
     expect(crashed).toContain('starting again')
     expect(crashed).toContain('crashed: A 2x')
-    expect(text(process({ report: { connection: 'reconnecting', queued: 0 } }))).toContain('shop A   reconnecting')
+    expect(text(process({ sample: { store: { connection: 'reconnecting' } } }))).toContain('shop A   reconnecting')
   })
 })
 

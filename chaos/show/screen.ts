@@ -1,10 +1,10 @@
-/** The demo's screen: a scene in, lines out. Pure. */
+/** The screen of a run: a scene in, lines out. Pure. */
 import { OUTCOMES, type Outcome } from '../workload/classify.js'
 import { drawChart, LETTERS } from './chart.js'
 import { type Ink, padEnd, padStart, widthOf } from './ink.js'
 import { drawPanel, PANEL } from './panel.js'
 import type { Scene } from './scene.js'
-import { PHASES, type Phase } from './summary.js'
+import { PHASES } from './summary.js'
 
 /** Of a terminal, in characters. */
 export interface Size {
@@ -26,8 +26,7 @@ const WIDEST = 130
 const TALLEST_CHART = 16
 const LINES_BESIDE_CHART = 14
 
-const PHASE_NAMES: Readonly<Record<Phase, string>> = { healthy: 'healthy', killed: 'Redis killed', back: 'Redis back' }
-const PHASE_TINTS = { healthy: 'good', killed: 'bad', back: 'good' } as const
+const PHASE_TINTS = { before: 'good', during: 'bad', after: 'good' } as const
 
 const MEANINGS: Readonly<Record<Outcome, string>> = {
   ok: 'as usual',
@@ -72,7 +71,7 @@ function drawTimeline(scene: Scene, width: number, height: number, ink: Ink): st
 }
 
 /** A line under the chart that says from when to when each phase was. */
-function drawPhases({ begun, elapsed, total }: Scene, plot: number, ink: Ink): string {
+function drawPhases({ begun, elapsed, total, phases }: Scene, plot: number, ink: Ink): string {
   const columnOf = (time: number) => Math.min(plot, Math.round((time / total) * plot))
   let line = ''
   PHASES.forEach((phase, index) => {
@@ -81,7 +80,7 @@ function drawPhases({ begun, elapsed, total }: Scene, plot: number, ink: Ink): s
     const next = PHASES[index + 1]
     const to = (next === undefined ? undefined : begun[next]) ?? elapsed
     const room = columnOf(to) - columnOf(from)
-    const name = ` ${PHASE_NAMES[phase]} `
+    const name = ` ${phases[phase]} `
     const text = room >= name.length + 4 ? `━━${name}`.padEnd(room, '━') : '━'.repeat(Math.max(0, room))
     line += ink.paint(PHASE_TINTS[phase], text)
   })

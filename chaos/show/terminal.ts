@@ -1,8 +1,10 @@
-/** Where the demo shows itself: a redrawn screen, or lines one after the other. */
+/** Where a run is shown: a redrawn screen, or lines one after the other. */
 import type { WriteStream } from 'node:tty'
+import type { Cleanup } from '../runner/cleanup.js'
+import type { Show } from '../runner/run.js'
 import { createInk, type Depth, type Ink } from './ink.js'
-import { drawProgress } from './report.js'
-import type { Scene } from './scene.js'
+import { drawProgress } from './progress.js'
+import { composeScene, type Scene, type Staging } from './scene.js'
 import { drawScreen, SMALLEST } from './screen.js'
 
 /** Shows scenes until it is closed. */
@@ -11,6 +13,31 @@ export interface Display {
   show(scene: Scene): void
   /** Leaves the last scene where it is and gives the terminal back. */
   close(): void
+}
+
+const FRAME_EVERY = 200
+
+/** Shows a run that is under way, until it is over or `cleanup` runs. */
+export function showRun(
+  display: Display,
+  staging: Staging,
+  now: () => number,
+  cleanup: Cleanup,
+): Show & { readonly ink: Ink } {
+  const show = () => display.show(composeScene(staging, now()))
+  const frames = setInterval(show, FRAME_EVERY)
+  const close = () => {
+    clearInterval(frames)
+    display.close()
+  }
+  cleanup.defer(close)
+  return {
+    ink: display.ink,
+    over() {
+      show()
+      close()
+    },
+  }
 }
 
 const HIDE_CURSOR = '\u001b[?25l'
