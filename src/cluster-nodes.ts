@@ -129,25 +129,27 @@ export class ClusterNodes implements Nodes {
     const known = this.#masters.get(address)
     if (known !== undefined) return known
     const events = this.#events
+    // A master no more is no news: its sessions are elsewhere.
+    const isMaster = (): boolean => this.#masters.get(address) === master
     const connection = new Connection({
       client: undefined,
       redis: this.#map.nodeOptions(address),
       timeout: this.#options.timeout,
-      onReady: (sameServer) => events.onReady(master.node, sameServer),
+      onReady: (sameServer) => {
+        if (isMaster()) events.onReady(master.node, sameServer)
+      },
       onLost: (failure) => {
+        if (!isMaster()) return
         this.#map.refresh()
         events.onLost(master.node, failure)
       },
     })
-    const node = new Node(
-      address,
-      this.#transport(connection, () => master),
-      this.#options,
-      (lane, name, state) => {
-        if (state.state !== 'closed') this.#map.refresh()
-        events.onLaneChange(lane, name, state)
-      },
-    )
+    const transport = this.#transport(connection, () => master)
+    const node = new Node(address, transport, this.#options, (changed, lane, state) => {
+      if (!isMaster()) return
+      if (state.state !== 'closed') this.#map.refresh()
+      events.onLaneChange(changed, lane, state)
+    })
     const master: Master = { node, connection, probe: undefined }
     this.#masters.set(address, master)
     connection.start()

@@ -33,6 +33,8 @@ export interface ConnectionOptions {
 
 /** Least time for TCP, TLS and the handshake, ms: they may take several round trips. */
 const HANDSHAKE = 1_000
+/** The same under Sentinel, which names a silent master until another is promoted: each try on it comes on top of that. */
+const SENTINEL_HANDSHAKE = 500
 /** Least time between two reconnects for READONLY, ms: a loop of them would cut healthy reads. */
 const RECONNECT_ON_READONLY = 1_000
 
@@ -51,6 +53,7 @@ export class Connection implements LaneConnection, Link {
   #runId: string | undefined
   #warnedAboutEviction = false
   #watchdog: NodeJS.Timeout | undefined
+  #revival: NodeJS.Timeout | undefined
   /** The socket was dropped, and no other has been connected since. */
   #isCut = false
 
@@ -67,7 +70,7 @@ export class Connection implements LaneConnection, Link {
     this.client.on('connect', this.#onConnect)
     this.client.on('ready', this.#onReady)
     this.client.on('close', this.#onClose)
-    this.client.on('end', this.#onClose)
+    this.client.on('end', this.#onEnd)
     const { status } = this.client
     if (status === 'ready') this.#onReady()
     else if (status === 'wait') this.client.connect().catch(() => {})
@@ -142,7 +145,8 @@ export class Connection implements LaneConnection, Link {
     this.client.off('connect', this.#onConnect)
     this.client.off('ready', this.#onReady)
     this.client.off('close', this.#onClose)
-    this.client.off('end', this.#onClose)
+    this.client.off('end', this.#onEnd)
+    clearTimeout(this.#revival)
     if (!this.#own) {
       this.client.off('error', this.#onError)
       return
@@ -157,6 +161,11 @@ export class Connection implements LaneConnection, Link {
     }
     this.client.disconnect()
     this.#cut()
+  }
+
+  get #patience(): number {
+    const { timeout } = this.#options
+    return this.client.options.sentinels ? Math.max(SENTINEL_HANDSHAKE, 2 * timeout) : Math.max(HANDSHAKE, timeout)
   }
 
   /** Drops the socket. ioredis's own disconnect ends it, which a silent peer never answers. */
@@ -194,13 +203,10 @@ export class Connection implements LaneConnection, Link {
     if (!this.#own) return
     // A paused Redis accepts TCP and then says nothing, and no client option bounds that for a handshake alone.
     clearTimeout(this.#watchdog)
-    this.#watchdog = setTimeout(
-      () => {
-        this.#cause = new RedisFailure('timeout', 'no answer to the handshake')
-        this.#cut()
-      },
-      Math.max(HANDSHAKE, this.#options.timeout),
-    ).unref()
+    this.#watchdog = setTimeout(() => {
+      this.#cause = new RedisFailure('timeout', 'no answer to the handshake')
+      this.#cut()
+    }, this.#patience).unref()
   }
 
   readonly #onReady = (): void => {
@@ -213,6 +219,14 @@ export class Connection implements LaneConnection, Link {
     // Another server may answer next.
     this.#offset = undefined
     this.#lost()
+  }
+
+  /** A client gives up where its Sentinels tell it of a failover while it is connecting. One of our own never does. */
+  readonly #onEnd = (): void => {
+    this.#onClose()
+    if (!this.#own || this.#state === 'closed') return
+    clearTimeout(this.#revival)
+    this.#revival = setTimeout(() => this.client.connect().catch(noop), jittered(BACKOFF.last)).unref()
   }
 
   #lost(failure = this.#cause ?? new RedisFailure('reset', 'the connection was closed')): void {
@@ -282,6 +296,8 @@ function open(redis: string | RedisOptions, timeout: number): Redis {
     ...(sentinel && {
       sentinelRetryStrategy: () => jittered(BACKOFF.last),
       reconnectOnError: onceInAWhileOnReadOnly(),
+      // They demote an old master that still answers only after ten seconds; what it takes until then is lost.
+      failoverDetector: true,
     }),
     ...given,
     lazyConnect: false,

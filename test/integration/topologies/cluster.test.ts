@@ -1,0 +1,273 @@
+// A Cluster of three masters with a replica each: one that is away leaves the sessions of the others alone.
+import { Cluster } from 'ioredis'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { ResilientStore, ResilientStoreOptions } from '../../../src/index.js'
+import type { RedisServer } from '../../support/redis-server.js'
+import { type RedisCluster, startCluster } from '../../support/topologies.js'
+import { until } from '../../support/wait.js'
+import { change, REVOKED, told } from '../guard-kit.js'
+import {
+  afterThis,
+  downError,
+  keyOf,
+  load,
+  markerOf,
+  openStore,
+  outcomes,
+  rootReason,
+  session,
+  timed,
+  untilUp,
+} from '../store-kit.js'
+
+const TIMEOUT = 500
+const RECOVERY = 15_000
+
+let cluster: RedisCluster
+
+beforeAll(async () => {
+  cluster = await startCluster()
+}, 60_000)
+
+afterAll(() => cluster?.stop())
+
+beforeEach(async () => {
+  for (const server of cluster.servers) {
+    if (server.up) continue
+    // What a test has stopped or killed.
+    await server.resume().catch(() => server.start())
+  }
+  await cluster.settled()
+  await cluster.flush()
+}, 60_000)
+
+function open(options: ResilientStoreOptions = {}): ResilientStore {
+  const settings = { timeout: TIMEOUT, touchAfter: 0, breaker: { resetTimeout: 100 } }
+  return openStore({ url: '' }, { redis: cluster.options, ...settings, ...options })
+}
+
+async function opened(options: ResilientStoreOptions = {}): Promise<ResilientStore> {
+  const store = open(options)
+  await store.ready()
+  return store
+}
+
+/** One session of each master, in its order. */
+async function sidsOf(masters: readonly RedisServer[]): Promise<string[]> {
+  return Promise.all(masters.map((master) => cluster.sidAt(master)))
+}
+
+function isOpen(store: ResilientStore, server: RedisServer): boolean {
+  return store.masters.get(nameOf(server))?.read.closed === false
+}
+
+async function untilOpen(store: ResilientStore, server: RedisServer): Promise<void> {
+  await until(() => isOpen(store, server), { timeoutMs: RECOVERY, what: 'the lanes of the dead master to open' })
+}
+
+const nameOf = ({ host, port }: RedisServer): string => `${host}:${port}`
+
+describe('all is well', () => {
+  it.each(['sess:', '{app}:'])('sessions of every shard are saved, read, touched and destroyed: %s', async (prefix) => {
+    const store = await opened({ prefix })
+    const sids = Array.from({ length: 30 }, (_, n) => `visitor-${n}`)
+    await Promise.all(sids.map((sid) => store.set(sid, session({ sid }, 60_000))))
+    const read = await Promise.all(sids.map((sid) => load(store, sid)))
+    expect(read.map(({ sid }) => sid)).toEqual(sids)
+    await Promise.all(sids.map((sid, n) => store.touch(sid, read[n]!)))
+    await store.destroy('visitor-0')
+    await expect(store.set('visitor-0', read[0]!)).rejects.toMatchObject(REVOKED)
+    expect((await store.ids()).sort()).toEqual(sids.slice(1).sort())
+    expect(await store.length()).toBe(29)
+    expect((await store.all()).map(({ id }) => id).sort()).toEqual(sids.slice(1).sort())
+    await store.clear()
+    expect(await store.ids()).toEqual([])
+    expect(store.health().status).toBe('up')
+  })
+
+  it('each master has lanes of its own, shown by health() without sessions; a tagged prefix needs one', async () => {
+    const store = await opened()
+    const names = (await cluster.masters()).map(nameOf)
+    expect([...store.masters.keys()].sort()).toEqual([...names].sort())
+    const { masters = [] } = store.health()
+    expect(masters.map(({ master }) => master).sort()).toEqual([...names].sort())
+    for (const { lanes } of masters) expect(Object.values(lanes)).toEqual(Array(3).fill({ state: 'closed' }))
+    expect(store.masters.get(names[0]!)?.save.name).toBe(`session-store:save@${names[0]}`)
+    const tagged = await opened({ prefix: '{app}:' })
+    expect([...tagged.masters.keys()]).toEqual([nameOf(await cluster.masterOf('{app}:x'))])
+  })
+
+  it('the scripts are sent to every master that does not know them', async () => {
+    const store = await opened()
+    const masters = await cluster.masters()
+    const sids = await sidsOf(masters)
+    for (const sid of sids) await store.set(sid, session({ n: 1 }))
+    await Promise.all(masters.map((master) => master.cli('SCRIPT', 'FLUSH')))
+    await Promise.all(sids.map(async (sid) => store.set(sid, change(await load(store, sid), { n: 2 }))))
+    for (const [n, master] of masters.entries()) {
+      expect(JSON.parse(await master.cli('GET', keyOf(sids[n]!)))).toMatchObject({ n: 2 })
+    }
+  })
+
+  it('a supplied Cluster is left open, whatever it is set to', async () => {
+    const client = new Cluster(cluster.options.cluster, { scaleReads: 'slave' })
+    client.on('error', () => {})
+    afterThis(() => client.disconnect())
+    const store = openStore({ url: '' }, { client, timeout: TIMEOUT })
+    await store.ready()
+    await store.set('sid', session({ n: 1 }))
+    expect(await load(store, 'sid')).toMatchObject({ n: 1 })
+    await store.close()
+    expect(await client.get(keyOf('nobody'))).toBeNull()
+  })
+})
+
+describe.each(['kill', 'pause'] as const)('a master is lost: %s', (fault) => {
+  it('the others answer as ever, its own sessions by policy, and its replica takes over', async () => {
+    const store = await opened({ cache: true, degradation: 'available' })
+    const events = outcomes(store)
+    const masters = await cluster.masters()
+    const [dead] = masters as [RedisServer]
+    const [sid, ...others] = (await sidsOf(masters)) as [string, ...string[]]
+    for (const each of [sid, ...others]) await store.set(each, session({ step: 0 }, 600_000))
+    const running = await load(store, sid)
+    await dead[fault]()
+    const deadName = nameOf(dead)
+    let slowest = 0
+    let stale = 0
+    await until(
+      async () => {
+        for (const other of others) {
+          const { ms, outcome } = await timed(() => store.get(other))
+          expect(outcome).toMatchObject({ status: 'fulfilled', value: { step: 0 } })
+          slowest = Math.max(slowest, ms)
+        }
+        expect(await load(store, sid)).toMatchObject({ step: 0 })
+        stale++
+        return isOpen(store, dead)
+      },
+      { timeoutMs: RECOVERY, what: 'the lanes of the dead master to open' },
+    )
+    const { status, masters: shown = [] } = store.health()
+    expect(status).toBe('degraded')
+    for (const { master, lanes } of shown) {
+      if (master !== deadName) expect(Object.values(lanes)).toEqual(Array(3).fill({ state: 'closed' }))
+    }
+    await store.set(sid, change(running, { step: 1 }))
+    expect(events.some((event) => event.type === 'queued')).toBe(true)
+    await Promise.all(others.map(async (other) => store.set(other, change(await load(store, other), { step: 1 }))))
+    expect(stale).toBeGreaterThan(0)
+    // No other shard waits for the dead one's.
+    expect(slowest).toBeLessThan(TIMEOUT)
+    await untilUp(store, RECOVERY)
+    const promoted = await cluster.masterOf(keyOf(sid))
+    expect(promoted).not.toBe(dead)
+    expect(JSON.parse(await promoted.cli('GET', keyOf(sid)))).toMatchObject({ step: 1 })
+    expect(store.masters.has(deadName)).toBe(false)
+    expect(new Set(events.flatMap((event) => (event.type === 'down' ? [event.master] : [])))).toEqual(
+      new Set([deadName]),
+    )
+    expect(events.filter(({ type }) => type === 'up')).toHaveLength(events.filter(({ type }) => type === 'down').length)
+  })
+})
+
+describe('a shard with nobody left', () => {
+  async function killShard(
+    store: ResilientStore,
+  ): Promise<{ dead: RedisServer; replicas: RedisServer[]; sid: string }> {
+    const [dead] = (await cluster.masters()) as [RedisServer]
+    const sid = await cluster.sidAt(dead)
+    await store.set(sid, session({ step: 0 }, 600_000))
+    const replicas = await cluster.replicasOf(dead)
+    await Promise.all([dead, ...replicas].map((server) => server.kill()))
+    await untilOpen(store, dead)
+    return { dead, replicas, sid }
+  }
+
+  it('is an outage for its sessions and for walks; clear() empties the others and says so', async () => {
+    const store = await opened()
+    const [, second] = (await cluster.masters()) as [RedisServer, RedisServer]
+    const other = await cluster.sidAt(second)
+    await store.set(other, session())
+    const { sid } = await killShard(store)
+    expect(['refused', 'reset', 'cluster-down']).toContain(rootReason(await downError(store.set(sid, session()))))
+    expect(await load(store, other)).toBeTruthy()
+    for (const walk of [() => store.ids(), () => store.all(), () => store.length()]) {
+      const { ms, outcome } = await timed<unknown>(walk)
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'EREDISDOWN' } })
+      expect(ms).toBeLessThan(4 * TIMEOUT)
+    }
+    await downError(store.clear())
+    expect(await store.get(other)).toBeNull()
+  })
+
+  it('that comes back empty has its sessions restored, and is told of the logouts first', async () => {
+    const store = await opened({ cache: true, degradation: 'available' })
+    const events = told(store)
+    const [first] = (await cluster.masters()) as [RedisServer]
+    const sids: string[] = []
+    for (let n = 0; sids.length < 2; n++) {
+      if ((await cluster.masterOf(keyOf(`more-${n}`))) === first) sids.push(`more-${n}`)
+    }
+    const [changed, destroyed] = sids as [string, string]
+    await store.set(changed, session({ step: 0 }, 600_000))
+    await store.set(destroyed, session({ step: 0 }, 600_000))
+    const running = await load(store, changed)
+    await store.destroy(destroyed)
+    const { dead, replicas } = await killShard(store)
+    await store.set(changed, change(running, { step: 1 }))
+    await Promise.all([dead, ...replicas].map((server) => server.start()))
+    await untilUp(store, RECOVERY)
+    const master = await cluster.masterOf(keyOf(changed))
+    expect(JSON.parse(await master.cli('GET', keyOf(changed)))).toMatchObject({ step: 1 })
+    expect(await master.cli('EXISTS', markerOf(destroyed))).toBe(1)
+    expect(events.map(({ type }) => type)).toContain('restored')
+  })
+})
+
+it('a replica that missed a logout and is promoted is told of it', async () => {
+  const store = await opened()
+  const [master] = (await cluster.masters()) as [RedisServer]
+  const [replica] = (await cluster.replicasOf(master)) as [RedisServer]
+  const sid = await cluster.sidAt(master)
+  await store.set(sid, session({ user: 'ada' }, 600_000))
+  await until(async () => (await replica.cli('DBSIZE')) === (1 as never), { what: 'the replica to have the session' })
+  await replica.pause()
+  await store.destroy(sid)
+  await master.kill()
+  await replica.resume()
+  await until(async () => (await cluster.masterOf(keyOf(sid))) === replica, { timeoutMs: RECOVERY })
+  await untilUp(store, RECOVERY)
+  await until(async () => (await replica.cli<number>('EXISTS', markerOf(sid))) === 1, { what: 'the marker' })
+  expect(await replica.cli('EXISTS', keyOf(sid))).toBe(0)
+})
+
+describe('a slot that moves to another master', () => {
+  it('is followed while it moves and afterwards; no breaker moves', async () => {
+    const store = await opened()
+    const events = outcomes(store)
+    const [from, to] = (await cluster.masters()) as [RedisServer, RedisServer]
+    const sid = await cluster.sidAt(from)
+    const slot = await from.cli<number>('CLUSTER', 'KEYSLOT', keyOf(sid))
+    await store.set(sid, session({ step: 0 }, 600_000))
+    const [fromId, toId] = await Promise.all([cluster.idOf(from), cluster.idOf(to)])
+    afterThis(async () => {
+      // Back to where it was, for the next test.
+      for (const server of cluster.servers)
+        if (server.up) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', fromId).catch(() => {})
+      await to.cli('DEL', keyOf(sid)).catch(() => {})
+    })
+    await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId)
+    await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId)
+    // Not there yet: the session is read where it is; what is new is written where it goes.
+    const running = await load(store, sid)
+    expect(running).toMatchObject({ step: 0 })
+    await from.cli('MIGRATE', to.host, to.port, keyOf(sid), 0, 5_000)
+    expect(await load(store, sid)).toMatchObject({ step: 0 })
+    for (const server of [to, from]) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', toId)
+    await store.set(sid, change(running, { step: 1 }))
+    expect(await load(store, sid)).toMatchObject({ step: 1 })
+    expect(JSON.parse(await to.cli('GET', keyOf(sid)))).toMatchObject({ step: 1 })
+    expect(events).toEqual([])
+  })
+})
