@@ -15,6 +15,12 @@ export interface Weather {
   readonly sliceBytes: number
 }
 
+/** Ends a socket with a reset, unless it has said goodbye already: Node would then destroy it and keep its handle open. */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
 type Parcel =
   | { readonly kind: 'message'; readonly dueAt: number; readonly bytes: Buffer; readonly faults: readonly Fault[] }
   | { readonly kind: 'end'; readonly dueAt: number; readonly ending: Ending }
@@ -91,7 +97,7 @@ export class Flow {
       }
       if (parcel.kind === 'end') {
         this.#queue = []
-        if (parcel.ending === 'reset') this.#to.resetAndDestroy()
+        if (parcel.ending === 'reset') reset(this.#to)
         else this.#to.end()
         return
       }

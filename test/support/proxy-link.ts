@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Ending, Fault } from './proxy-faults.js'
-import { type Direction, Flow, type Weather } from './proxy-flow.js'
+import { type Direction, Flow, reset, type Weather } from './proxy-flow.js'
 import { type Command, decodeCommand, isPush, RespFramer } from './resp.js'
 
 /** The proxy as its links see it. */
@@ -56,7 +56,7 @@ export class ProxyLink {
   cut(ending: Ending): void {
     this.#up.discard()
     this.#down.discard()
-    if (ending === 'reset') this.#client.resetAndDestroy()
+    if (ending === 'reset') reset(this.#client)
     else this.#client.destroySoon()
     // Towards the server the end is orderly, so that it carries out what was already passed on to it.
     this.#server.destroySoon()
