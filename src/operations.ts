@@ -19,7 +19,7 @@ import { noteAttempt, type Provenance, provenanceOf, remember, type SessionSourc
 import { type Reconciliation, reconcile } from './reconcile.js'
 import { GUARD } from './redis/scripts.js'
 import { type Guard, type Raw, type ReadRequest, type SessionCommands, sha1 } from './redis/sessions.js'
-import { type Replay, replayedDestroy } from './replay.js'
+import { overtakenSave, type Replay, replayedDestroy } from './replay.js'
 import type { ResolvedOptions } from './resolve-options.js'
 import type { Revocations } from './revocations.js'
 import type { StoredSession } from './serializers/contract.js'
@@ -49,6 +49,10 @@ type Request = IncomingMessage | undefined
 /** What a save sends; a merge changes it. */
 interface Write {
   payload: Raw
+  /** The payload before anything was merged in. */
+  readonly encoded: Raw
+  /** What the payload was made from. Another save of the session may have written, or merged in, something else since. */
+  base: Raw | undefined
   readonly ttl: number | undefined
   /** Which of its session's saves it is, see {@link Provenance.begun}. */
   readonly order: number
@@ -128,7 +132,9 @@ export class Operations {
     if (ttl !== undefined && ttl <= 0) return this.#expire('set', sid, req)
     const known = provenance ?? track(session, sid, req)
     const order = ++known.begun
-    const write: Write = { payload: await this.#on.codec.encode(sid, session), ttl, order }
+    const base = known.raw
+    const encoded = await this.#on.codec.encode(sid, session)
+    const write: Write = { payload: encoded, encoded, base, ttl, order }
     if (this.#isDestroyed(sid)) return this.#refuse('revoked')
     if (this.#on.queue.saves.has(sid)) {
       const { refusal } = this.#lanes(sid).save
@@ -141,12 +147,18 @@ export class Operations {
       this.#on.replay.kick()
       return
     }
-    const sentAt = performance.now()
+    known.sending ??= { open: 0, latest: 0 }
+    const { sending } = known
+    sending.open++
+    sending.latest = order
     try {
-      await this.#write(sid, session, write, known, sentAt)
+      await this.#write(sid, session, write, known, performance.now())
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
       return this.#saveWithoutRedis(sid, session, req, awaited, known, write, error)
+    } finally {
+      sending.open--
+      if (this.#on.queue.saves.has(sid)) this.#on.replay.kick()
     }
   }
 
@@ -348,7 +360,7 @@ export class Operations {
     const { options, codec, saves, publish } = this.#on
     const { ttl } = write
     const deadline = startedAt + options.timeout
-    let guard = guardFor(provenance, options.concurrency)
+    let guard = guardFor(provenance, write.base, options.concurrency)
     let restoring = false
     for (let comparison = 0; ; comparison++) {
       if (isSuperseded(write, provenance)) return
@@ -360,11 +372,13 @@ export class Operations {
         case 'unchanged':
           provenance.source = 'redis'
           provenance.raw = value
+          provenance.own = write.encoded
           provenance.confirmedAt = sentAt
           provenance.server = this.#server(sid)
           provenance.attempts = []
           provenance.kept = Math.max(provenance.kept, write.order)
           if (restoring) publish({ type: 'restored', operation: 'set', queued: false })
+          this.#overtake(sid, provenance, write)
           return this.saved(sid, value, sentAt, ttl)
         case 'late':
           throw LATE
@@ -381,7 +395,8 @@ export class Operations {
           this.#on.cache?.delete(sid)
           return this.#refuse('revoked')
         case 'conflict': {
-          const versions = { base: provenance.raw, ours: value, theirs: reply.stored }
+          const theirs = reply.stored
+          const versions = { base: ancestor(write.base, provenance, theirs), ours: value, theirs }
           const found: Reconciliation =
             comparison < MAX_COMPARISONS
               ? await reconcile(codec, options.concurrency, sid, versions)
@@ -391,11 +406,21 @@ export class Operations {
             return this.#conflict()
           }
           if (found.kind === 'merged') write.payload = this.#merged(session, found)
-          provenance.raw = reply.stored
-          guard = { kind: 'digest', digests: [sha1(reply.stored)] }
+          write.base = theirs
+          rebase(provenance, theirs)
+          guard = { kind: 'digest', digests: [sha1(theirs)] }
         }
       }
     }
+  }
+
+  /** An earlier change of this session that waits is written with this one. */
+  #overtake(sid: string, provenance: Provenance, { order }: Write): void {
+    const { queue, publish } = this.#on
+    const waiting = queue.saves.get(sid)
+    if (waiting?.from?.provenance !== provenance || waiting.from.order > order) return
+    queue.removeSave(sid)
+    publish(overtakenSave(waiting))
   }
 
   /** The request goes on with both changes, and its next save keeps them. */
@@ -479,17 +504,20 @@ export class Operations {
     const { ttl } = write
     const now = clock.monotonic()
     let value = write.payload
-    // Until it is made from what waits then: others may come, or be replayed, while it is compared.
+    // Until it is made from what waits then: others may come, or be replayed, while it is compared. So may other saves of
+    // the same session end.
     for (;;) {
       if (isSuperseded(write, from)) return true
       const waiting = queue.saves.get(sid)?.payload
-      if (waiting === undefined || options.concurrency === 'last-write' || sameRaw(waiting, from.raw)) break
-      const versions = { base: from.raw, ours: value, theirs: waiting }
+      const latest = waiting === undefined || options.concurrency === 'last-write' ? from.raw : waiting
+      if (latest === undefined || sameRaw(latest, write.base)) break
+      const versions = { base: ancestor(write.base, from, latest), ours: value, theirs: latest }
       const found = await reconcile(codec, options.concurrency, sid, versions)
       if (this.#isDestroyed(sid)) return this.#refuse('revoked')
       if (found.kind === 'conflict') return this.#conflict()
       if (found.kind === 'merged') value = this.#merged(session, found)
-      from.raw = waiting
+      write.base = latest
+      rebase(from, latest)
     }
     const added = queue.addSave({
       sid,
@@ -500,10 +528,12 @@ export class Operations {
       expiresAt: ttl === undefined ? Number.POSITIVE_INFINITY : now + ttl,
       servedUntil: (from.confirmedAt ?? now) + options.queue.maxAge,
       queuedAt: performance.now(),
+      from: { provenance: from, order: write.order },
     })
     if (!added) return false
     from.source = 'queued'
     from.raw = value
+    from.own = write.encoded
     from.kept = write.order
     publish({ type: 'queued', operation: 'set', reason: failure.reason })
     return true
@@ -585,10 +615,21 @@ const LATE = new RedisFailure('timeout', 'the save reached Redis after its deadl
 const QUEUE_FULL = new RedisFailure('queue-full', 'earlier changes of the session wait, and this one does not fit')
 const WAITING = new RedisFailure('circuit-open', 'earlier changes of the session wait')
 
-function guardFor({ source, raw, attempts }: Provenance, concurrency: Concurrency): Guard {
+function guardFor({ source, attempts }: Provenance, raw: Raw | undefined, concurrency: Concurrency): Guard {
   if (source === 'new' || source === 'blank') return { kind: 'none' }
   if (source === 'redis' && concurrency === 'last-write') return { kind: 'present' }
   return { kind: 'digest', digests: (raw === undefined ? attempts : [raw, ...attempts]).map(sha1) }
+}
+
+/** What a save's payload and what is there instead were both made from. */
+function ancestor(base: Raw | undefined, { raw, own }: Provenance, theirs: Raw): Raw | undefined {
+  return own !== undefined && sameRaw(theirs, raw) ? own : base
+}
+
+/** The session is made from this value now. */
+function rebase(provenance: Provenance, raw: Raw): void {
+  if (!sameRaw(raw, provenance.raw)) provenance.own = undefined
+  provenance.raw = raw
 }
 
 /** A later save of the same session object is kept: it has all that this one has. */

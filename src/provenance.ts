@@ -20,6 +20,8 @@ export interface Provenance {
   source: SessionSource
   /** What was loaded, or saved last; `undefined` for `blank` and `new`. */
   raw: Raw | undefined
+  /** Where `raw` is what a save of this session wrote or queued: its payload as it was before anything was merged in. */
+  own?: Raw | undefined
   /** When Redis last confirmed that, monotonic ms. */
   confirmedAt: number | undefined
   /** Which server confirmed it: its `run_id`, where known. */
@@ -32,6 +34,13 @@ export interface Provenance {
   begun: number
   /** The latest of them (counted by `begun`) whose state is written or queued: an earlier one has nothing to add. */
   kept: number
+  /** Saves on their way to Redis by themselves, and the latest such (counted by `begun`). */
+  sending?: { open: number; latest: number } | undefined
+}
+
+/** Whether a later save than this one may be on its way to Redis. */
+export function isOvertaking({ sending }: Provenance, order: number): boolean {
+  return sending !== undefined && sending.open > 0 && sending.latest > order
 }
 
 /** Payloads of failed saves remembered for one session; the newest count. */

@@ -9,6 +9,7 @@ import { RedisFailure } from './errors.js'
 import type { GuardedSaves } from './guarded-saves.js'
 import type { Node, Nodes } from './node.js'
 import type { Concurrency } from './options.js'
+import { isOvertaking } from './provenance.js'
 import { reconcile } from './reconcile.js'
 import { GUARD } from './redis/scripts.js'
 import { type Raw, type SaveReply, type SessionCommands, sha1 } from './redis/sessions.js'
@@ -209,6 +210,8 @@ export class Replay {
     let rebases = 0
     let restoring = false
     while (queue.saves.get(sid) === save) {
+      // A later change of the same request is on its way past the queue: this one would undo it.
+      if (save.from !== undefined && isOvertaking(save.from.provenance, save.from.order)) return false
       const sentAt = performance.now()
       const { version, payload } = save
       const left = save.expiresAt - this.#options.clock.monotonic()
@@ -303,6 +306,11 @@ export class Replay {
     queue.removeSave(save.sid)
     publish({ type: 'dropped', operation: 'set', reason })
   }
+}
+
+/** How a queued save ended whose change was written by a later save of its session. */
+export function overtakenSave({ queuedAt }: PendingSave): ReplayedRecord {
+  return { type: 'replayed', operation: 'set', outcome: 'already-there', waited: performance.now() - queuedAt }
 }
 
 /** How a queued delete ended; `deleted` is what the script answered. */

@@ -1,5 +1,6 @@
 /** Saves and deletes that wait in memory until Redis is back: one per session, bounded. Holds them; `replay.ts` sends them. */
 import type { QueueOptions } from './options.js'
+import type { Provenance } from './provenance.js'
 import type { Raw } from './redis/sessions.js'
 
 /** The latest state of a session that Redis has not acknowledged. */
@@ -17,6 +18,8 @@ export interface PendingSave {
   /** May be served from here until then, monotonic ms. */
   readonly servedUntil: number
   readonly queuedAt: number
+  /** The session behind the payload, and which of its saves it is. */
+  from?: { readonly provenance: Provenance; readonly order: number } | undefined
   /** Counts the payloads, so that a replay knows whether it sent the latest. */
   version: number
 }
@@ -81,6 +84,7 @@ export class WriteQueue {
       this.#saves.set(save.sid, { ...save, attempts: new Set(save.attempts), version: 0 })
     } else {
       known.payload = save.payload
+      known.from = save.from
       known.expiresAt = save.expiresAt
       known.version++
       for (const digest of save.attempts) noteAttempt(known, digest)
