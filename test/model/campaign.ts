@@ -1,11 +1,14 @@
 /** Plays many random histories, several at a time, and makes a failure small. */
 import fc from 'fast-check'
+import { sleep } from '../support/wait.js'
 import type { MakeStore } from './app-process.js'
 import { judge, type Violation } from './check/index.js'
 import type { History } from './history.js'
+import { isBusy, isDisturbed } from './lag.js'
 import { play } from './play.js'
 import { printHistory } from './print.js'
 import { type Ground, scripts } from './scripts.js'
+import { type Situation, situationsOf } from './situations.js'
 import type { Script } from './steps.js'
 import { type Plot, World } from './world.js'
 
@@ -36,7 +39,13 @@ export interface Failure {
 export interface CampaignResult {
   readonly played: number
   readonly seconds: number
+  /** Histories that broke a promise while this process was kept from running, and that kept it when played again. */
+  readonly disturbed: number
+  /** Those that were disturbed each time they were played: nothing can be said of them. */
+  readonly unjudged: number
   readonly failures: readonly Failure[]
+  /** In how many histories each situation came up. */
+  readonly situations: ReadonlyMap<Situation, number>
 }
 
 /** How much of the histories is played on ground of their own, where the server itself fails. */
@@ -44,12 +53,16 @@ const OWN_SHARE = 0.25
 /** How often a smaller script is tried before it counts as good: what fails depends on timing. */
 const TRIES = 4
 const PROGRESS_MS = 10_000
+/** How often a disturbed history is played again. */
+const RETRIES = 5
+const CALM_MS = 100
 
 /** Plays until all runs are done or one has failed. */
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { runs, seed, shared = 8, own = 2 } = options
+  const { runs, seed, shared = 14, own = 4 } = options
   await using world = await World.open({ shared, own })
-  const state: State = { played: 0, failures: [], over: false, options }
+  const counts = { played: 0, playing: 0, disturbed: 0, unjudged: 0 }
+  const state: State = { ...counts, failures: [], over: false, options, situations: new Map() }
   const startedAt = performance.now()
   const seconds = (): number => (performance.now() - startedAt) / 1_000
   const timer = setInterval(() => options.onProgress?.(progress(state, runs, seconds())), PROGRESS_MS)
@@ -59,7 +72,8 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     ...world.own.map((plot, at) => lane(state, plot, 'own', shareOf(ownRuns, own, at), seed + 1_000 + at)),
   ]
   await Promise.all(lanes).finally(() => clearInterval(timer))
-  return { played: state.played, seconds: seconds(), failures: state.failures }
+  const { played, disturbed, unjudged, failures, situations } = state
+  return { played, disturbed, unjudged, failures, situations, seconds: seconds() }
 }
 
 /** Plays one script up to so often; resolves to the first failure. */
@@ -68,19 +82,42 @@ export async function replay(script: Script, times: number, make?: MakeStore): P
   await using world = await World.open({ shared: own ? 0 : 1, own: own ? 1 : 0 })
   const plot = (own ? world.own[0] : world.shared[0]) as Plot
   for (let time = 0; time < times; time++) {
-    const history = await play(script, plot, make)
-    const violations = judge(history)
-    if (violations.length > 0) return printHistory(history, violations)
+    const { history, violations } = await playCalmly(script, plot, make)
+    if (violations.length > 0 && !isDisturbed(history.lags)) return printHistory(history, violations)
   }
   return undefined
 }
 
+interface Played {
+  readonly history: History
+  readonly violations: Violation[]
+  /** How often it had to be played again. */
+  readonly retries: number
+}
+
+/** Plays it; again where it breaks a promise while the machine is too busy for that to say much. */
+async function playCalmly(script: Script, plot: Plot, make: MakeStore | undefined): Promise<Played> {
+  for (let retries = 0; ; retries++) {
+    const history = await play(script, plot, make)
+    const violations = judge(history)
+    if (violations.length === 0 || !isDisturbed(history.lags) || retries === RETRIES) {
+      return { history, violations, retries }
+    }
+    await sleep(CALM_MS * 2 ** retries)
+  }
+}
+
 interface State {
   played: number
+  /** So many histories are on stage now. */
+  playing: number
+  disturbed: number
+  unjudged: number
   readonly failures: Failure[]
   /** A lane has failed: the others need not go on. */
   over: boolean
   readonly options: CampaignOptions
+  readonly situations: Map<Situation, number>
 }
 
 async function lane(state: State, plot: Plot, ground: Ground, runs: number, seed: number): Promise<void> {
@@ -91,10 +128,20 @@ async function lane(state: State, plot: Plot, ground: Ground, runs: number, seed
     const shrinking = worst !== undefined
     if (shrinking ? performance.now() > shrinkUntil : state.over) return true
     for (let time = 0; time < (shrinking ? TRIES : 1); time++) {
-      const history = await play(script, plot, state.options.make)
+      // On a busy machine fewer at a time are faster, and disturb each other less.
+      while (isBusy() && state.playing > 0) await sleep(CALM_MS)
+      state.playing++
+      const { history, violations, retries } = await playCalmly(script, plot, state.options.make).finally(
+        () => state.playing--,
+      )
       state.played++
-      const violations = judge(history)
+      for (const each of situationsOf(history)) state.situations.set(each, (state.situations.get(each) ?? 0) + 1)
+      if (retries > 0) state.disturbed++
       if (violations.length === 0) continue
+      if (isDisturbed(history.lags)) {
+        state.unjudged++
+        continue
+      }
       worst = { script, history, violations }
       state.over = true
       shrinkUntil = Math.min(shrinkUntil, performance.now() + (state.options.shrinkMs ?? 60_000))
@@ -121,8 +168,9 @@ function shareOf(runs: number, lanes: number, at: number): number {
   return Math.floor(runs / lanes) + (at < runs % lanes ? 1 : 0)
 }
 
-function progress({ played, failures }: State, runs: number, seconds: number): string {
+function progress({ played, failures, disturbed }: State, runs: number, seconds: number): string {
   const rate = played / seconds
   const left = Math.max(0, (runs - played) / rate / 60)
-  return `${played} of ${runs} histories, ${rate.toFixed(1)} a second, ${left.toFixed(1)} min left, ${failures.length} failed`
+  const told = [`${rate.toFixed(1)} a second`, `${left.toFixed(1)} min left`, `${failures.length} failed`]
+  return `${played} of ${runs} histories, ${told.join(', ')}, ${disturbed} played again`
 }

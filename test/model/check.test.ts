@@ -307,6 +307,20 @@ describe('P8', () => {
     expect(broken(t.history())).toEqual(['P8'])
   })
 
+  test('not where a later save of the same request was written meanwhile', () => {
+    const t = tale()
+    t.get(1, 's1', 'v1')
+    const request = t.request(1, 's1', 'v1')
+    const first = t.set(1, 's1', 'v2', request, { open: true, applied: false })
+    const second = t.set(1, 's1', 'v3', request, { open: true, applied: true })
+    first.told.push({ operation: 'set', reason: 'timeout', sid: 's1', stamp: second.called })
+    t.outcome(1, QUEUED_SET, 1)
+    t.end(first, QUEUED)
+    t.outcome(1, { ...WRITTEN, outcome: 'already-there' }, 0)
+    t.end(second, { kind: 'done', source: 'redis' })
+    expect(judge(t.history())).toEqual([])
+  })
+
   test('two outcomes of one queued save', () => {
     const t = tale()
     t.get(1, 's1', 'v1')

@@ -6,7 +6,7 @@ import { AppProcess, type LiveSession, type MakeStore } from './app-process.js'
 import type { History } from './history.js'
 import { inflict } from './network.js'
 import { Recorder } from './recorder.js'
-import { HOLDS, type Script, type Step, VISITORS } from './steps.js'
+import { HOLDS, type Script, type Step, VISITORS, type Word } from './steps.js'
 import type { Plot } from './world.js'
 
 const realStore: MakeStore = (options, clock) => new ResilientStore(options, clock)
@@ -27,6 +27,12 @@ export async function play(script: Script, plot: Plot, make: MakeStore = realSto
   }
 }
 
+/** A request's session, and where the request runs. */
+interface Held {
+  readonly live: LiveSession
+  readonly by: AppProcess
+}
+
 class Stage {
   readonly #script: Script
   readonly #plot: Plot
@@ -38,7 +44,7 @@ class Stage {
   /** The store that runs in each place now. */
   readonly #places: AppProcess[] = []
   readonly #visitors: { sid: string }[] = []
-  readonly #holds: Promise<{ live: LiveSession; by: AppProcess } | undefined>[]
+  readonly #holds: Promise<Held | undefined>[]
   readonly #background = new Set<Promise<unknown>>()
   #diedAt = 0
 
@@ -59,10 +65,13 @@ class Stage {
     if (script.warm) await Promise.all(stage.#places.map(({ store }) => store.ready(2_000).catch(() => {})))
     for (let visitor = 0; visitor < VISITORS; visitor++) {
       stage.#visitors.push({ sid: '' })
-      await stage.#create(stage.#places[0] as AppProcess, visitor, 0, false, undefined)
+      await stage.#create(stage.#places[0] as AppProcess, visitor, 0, script.short, undefined)
     }
     if (script.warm) {
-      const reads = stage.#places.flatMap((place) => stage.#visitors.map(({ sid }) => place.get(sid)))
+      const reads = stage.#places.map(async (place, at) => {
+        await stage.#hold(at, () => stage.#load(place, 0, {}))
+        await stage.#load(place, 1, {})
+      })
       await Promise.all(reads)
     }
     return stage
@@ -107,14 +116,8 @@ class Stage {
 
   async #take(step: Step): Promise<unknown> {
     switch (step.do) {
-      case 'load': {
-        const by = this.#at(step.store)
-        const { sid } = this.#visitor(step.visitor)
-        return this.#hold(step.hold, async () => {
-          const live = await by.get(sid, step)
-          return live && { live, by }
-        })
-      }
+      case 'load':
+        return this.#hold(step.hold, () => this.#load(this.#at(step.store), step.visitor, step))
       case 'create':
         return this.#create(this.#at(step.store), step.visitor, step.hold, step.short, step)
       case 'save':
@@ -215,18 +218,19 @@ class Stage {
     return by.set(live, { word: (step as { word?: never } | undefined)?.word })
   }
 
-  #hold(hold: number, load: () => Promise<{ live: LiveSession; by: AppProcess } | undefined>): Promise<unknown> {
+  async #load(by: AppProcess, visitor: number, { word }: { word?: Word }): Promise<Held | undefined> {
+    const live = await by.get(this.#visitor(visitor).sid, { word })
+    return live && { live, by }
+  }
+
+  #hold(hold: number, load: () => Promise<Held | undefined>): Promise<unknown> {
     const held = load()
     this.#holds[hold % HOLDS] = held
     return held
   }
 
   /** Goes on with a held request, once its session is there. */
-  async #withHeld(
-    hold: number,
-    think: number,
-    act: (held: { live: LiveSession; by: AppProcess }) => Promise<unknown>,
-  ): Promise<void> {
+  async #withHeld(hold: number, think: number, act: (held: Held) => Promise<unknown>): Promise<void> {
     const held = await this.#holds[hold % HOLDS]
     if (think > 0) await sleep(think)
     await nextTurn()

@@ -47,7 +47,7 @@ const cache = fc.record({ max: fc.constantFrom(1, 50, 50, 50), maxStale: fc.cons
 
 const settings: fc.Arbitrary<Settings> = fc
   .record({
-    stores: fc.constantFrom(1, 2, 2, 3),
+    stores: fc.constantFrom(1, 2, 2, 3, 3),
     degradation,
     concurrency: fc.constantFrom('last-write', 'reject', 'merge'),
     timeout: fc.constantFrom(40, 60, 80),
@@ -120,7 +120,7 @@ const steps = {
       { weight: 20, arbitrary: fc.integer({ min: 1, max: 40 }) },
       { weight: 6, arbitrary: fc.integer({ min: 50, max: 150 }) },
       // Long enough for a short session to end.
-      { weight: 1, arbitrary: fc.constant(1_100) },
+      { weight: 2, arbitrary: fc.constant(1_100) },
     ),
   }),
   settle: fc.record({ do: fc.constant('settle') }),
@@ -136,7 +136,7 @@ const steps = {
         'stop-kept',
         'kill-rolled-back',
         'kill-lost',
-        'snapshot',
+        'kill-lost',
         'snapshot',
         'pause',
         'full',
@@ -147,39 +147,55 @@ const steps = {
   serverBack: fc.record({ do: fc.constant('server-back') }),
 } as const
 
-function step(ground: Ground): fc.Arbitrary<Step> {
-  const both = [
+/** What happens much: logins and logouts, or many requests changing one session. */
+type Theme = 'comings-and-goings' | 'contention'
+
+function step(ground: Ground, theme: Theme): fc.Arbitrary<Step> {
+  const goings =
+    theme === 'contention'
+      ? []
+      : [
+          { weight: 3, arbitrary: steps.create },
+          { weight: 5, arbitrary: steps.destroy },
+          { weight: 2, arbitrary: steps.regenerate },
+        ]
+  const always = [
     { weight: 18, arbitrary: steps.load },
-    { weight: 3, arbitrary: steps.create },
-    { weight: 16, arbitrary: steps.save },
+    { weight: 18, arbitrary: steps.save },
     { weight: 4, arbitrary: steps.touch },
-    { weight: 6, arbitrary: steps.destroy },
-    { weight: 3, arbitrary: steps.regenerate },
-    { weight: 6, arbitrary: steps.pause },
+    { weight: 7, arbitrary: steps.pause },
     { weight: 3, arbitrary: steps.settle },
     { weight: 1, arbitrary: steps.setClock },
     { weight: 1, arbitrary: steps.advance },
     { weight: 2, arbitrary: steps.restart },
+    { weight: 1, arbitrary: steps.destroy },
   ]
-  const network = ground === 'shared' ? 10 : 4
-  const mixed = [...both, { weight: network, arbitrary: steps.fault }, { weight: network * 0.6, arbitrary: steps.heal }]
-  const own = [
-    { weight: 5, arbitrary: steps.server },
-    { weight: 4, arbitrary: steps.serverBack },
+  const network = ground === 'shared' ? { faults: 10, heals: 6 } : { faults: 4, heals: 2 }
+  const faults = [
+    { weight: network.faults, arbitrary: steps.fault },
+    { weight: network.heals, arbitrary: steps.heal },
   ]
-  const whole = ground === 'shared' ? mixed : [...mixed, ...own]
-  // fast-check takes whole weights.
-  const weighted = whole.map(({ weight, arbitrary }) => ({ weight: Math.round(weight), arbitrary }))
+  const own =
+    ground === 'shared'
+      ? []
+      : [
+          { weight: 5, arbitrary: steps.server },
+          { weight: 5, arbitrary: steps.serverBack },
+        ]
+  const weighted = [...goings, ...always, ...faults, ...own]
   return fc.oneof(...(weighted as { weight: number; arbitrary: fc.Arbitrary<Step> }[])).map(withoutUndefined)
 }
 
 /** Any script for this ground. */
 export function scripts(ground: Ground): fc.Arbitrary<Script> {
-  return fc.record({
-    settings,
-    warm: fc.boolean(),
-    steps: fc.array(step(ground), { minLength: 2, maxLength: 28, size: 'max' }),
-  }) as fc.Arbitrary<Script>
+  const script = (theme: Theme): fc.Arbitrary<unknown> =>
+    fc.record({
+      settings,
+      warm: fc.boolean(),
+      short: rarely(10),
+      steps: fc.array(step(ground, theme), { minLength: 2, maxLength: 28, size: 'max' }),
+    })
+  return fc.oneof(script('comings-and-goings'), script('contention')) as fc.Arbitrary<Script>
 }
 
 /** The types say absent, fast-check says undefined. */

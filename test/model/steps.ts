@@ -80,7 +80,9 @@ export const HOLDS = 4
 
 export interface Script {
   readonly settings: Settings
-  /** Whether every store has read every visitor's session before the first step. */
+  /** Whether every store has read every visitor's session before the first step, the first visitor's into a hold. */
   readonly warm: boolean
+  /** Whether the visitors' first sessions last a second only. */
+  readonly short: boolean
   readonly steps: readonly Step[]
 }

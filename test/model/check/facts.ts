@@ -154,17 +154,17 @@ export function howSaved(history: History, operation: Operation): 'written' | 'q
 }
 
 /** A touch of what this store knows to be destroyed does nothing, and says nothing. */
-function touchedInVain({ operations }: History, { name, store, sid, settled }: Operation): boolean {
-  return (
-    name === 'touch' &&
-    operations.some((other) => {
-      if (other.store !== store || other.sid !== sid) return false
-      if (other.name === 'destroy') return other.called.seq < settled!.seq
-      return (
-        other.ended?.kind === 'failed' && other.ended.code === 'ESESSIONREVOKED' && other.settled!.seq < settled!.seq
-      )
-    })
-  )
+function touchedInVain({ operations, writes }: History, { name, store, sid, settled, told }: Operation): boolean {
+  if (name !== 'touch' || told.length > 0) return false
+  return operations.some((other) => {
+    if (other.store !== store || other.sid !== sid) return false
+    if (other.name === 'destroy') return other.called.seq < settled!.seq
+    if (other.ended?.kind !== 'failed' || other.ended.code !== 'ESESSIONREVOKED') return false
+    const marked = writes.some(
+      ({ kind, at, ...rest }) => kind === 'revoke' && 'sid' in rest && rest.sid === sid && at <= other.settled!.at,
+    )
+    return marked && other.settled!.seq < settled!.seq
+  })
 }
 
 /** The preset by its name, for reports. */

@@ -50,7 +50,8 @@ export function queueDrained(facts: Facts): Violation[] {
     const latest = new Map<string, Operation>()
     for (const operation of facts.history.operations) {
       if (operation.store !== store.id) continue
-      const saves = facts.queuedSaves(store.id, operation.sid).filter((save) => !facts.superseded(save))
+      const queued = facts.queuedSaves(store.id, operation.sid)
+      const saves = queued.filter((save) => !facts.superseded(save) && !overtaken(facts, save))
       for (const save of saves) latest.set(save.sid, save)
     }
     const unwritten = [...latest.values()].filter(
@@ -61,6 +62,13 @@ export function queueDrained(facts: Facts): Violation[] {
     const what = `store ${store.id}: ${unwritten.length} queued saves never reached Redis, ${losses} losses told`
     return [{ promise: 'P8', what, operations: unwritten.map(({ id }) => id) } as const]
   })
+}
+
+/** Whether a later save of the same request was written by itself: it had all that this one has. */
+function overtaken({ history }: Facts, { handle, called }: Operation): boolean {
+  return history.operations.some(
+    (other) => other.handle === handle && other.called.seq > called.seq && howSaved(history, other) === 'written',
+  )
 }
 
 function isLoss({ record }: Outcome): boolean {

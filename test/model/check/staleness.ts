@@ -71,7 +71,9 @@ function baseConfirmed(facts: Facts, save: Operation): number {
     .filter(
       (each) =>
         each.id === handle.loadedBy ||
-        (each.handle === save.handle && each.settled!.seq < save.settled!.seq && mayHaveCompared(facts, each)),
+        (each.handle === save.handle &&
+          (each.settled?.seq ?? Number.POSITIVE_INFINITY) < save.settled!.seq &&
+          mayHaveCompared(facts, each)),
     )
     .map((each) => each.settled!.clock)
   const lineage = facts.lineage(handle)
@@ -99,14 +101,32 @@ function overServed(facts: Facts, get: Operation): string | undefined {
   }
   const ofSession = facts.history.operations.filter(({ sid }) => sid === get.sid)
   const life = Math.max(...ofSession.map(({ content }) => content?.life ?? 0))
-  for (const { store: by, settled, handle } of ofSession) {
+  const waiting = get.ended?.kind === 'session' && get.ended.source === 'queued'
+  for (const { store: by, settled, handle, ended } of ofSession) {
     // A change that waits, and a touch of it, count their own time.
     if (by !== get.store || handle === undefined || settled === undefined || settled.seq > get.settled!.seq) continue
-    ends.push(settled.clock + Math.ceil(life / 1_000) * 1_000)
+    if (ended?.kind === 'done' || waiting) ends.push(settled.clock + Math.ceil(life / 1_000) * 1_000)
+  }
+  for (const { store: by, sid, called, settled, ended } of facts.history.operations) {
+    // Redis said that it lived on, so that its end is as far from then as it was by Redis's own time.
+    if (by !== get.store || sid !== get.sid || settled === undefined || settled.seq > get.settled!.seq) continue
+    if (ended?.kind !== 'session' || ended.source !== 'redis') continue
+    const asked = settled.at + facts.history.settings.timeout
+    ends.push(settled.clock + endInRedis(facts, get.sid, asked) - called.at)
   }
   const end = Math.max(...ends)
   const past = get.called.clock - end
   return past > SLACK + facts.slack ? `served ${past.toFixed()} ms after the session's end` : undefined
+}
+
+/** The latest end that Redis had ever been told of by then. */
+function endInRedis({ history }: Facts, sid: string, by: number): number {
+  const ends = history.writes.map((write) => {
+    if (write.kind === 'server') return write.at + (write.found[sid]?.ttl ?? 0)
+    const sets = (write.kind === 'set' || write.kind === 'expire') && write.sid === sid && write.at <= by
+    return sets ? write.at + (write.ttl ?? Number.POSITIVE_INFINITY) : 0
+  })
+  return Math.max(...ends)
 }
 
 function confirmations(facts: Facts, { store, sid, settled }: Operation): Confirmation[] {
