@@ -21,8 +21,9 @@ Usage: npm run chaos -- [options]
   --front NAME         round-robin or sticky (the default with --policy available)
   --seconds N          length of the traffic, 5 to 600 (default 20)
   --seed N             chooses the course of events (default 7)
-  --out DIRECTORY      where histories and verdicts go (default chaos/results)
-  --judge FILE         judges a saved history again, runs nothing
+  --out DIRECTORY      where histories and reports go (default chaos/results)
+  --judge FILE         judges a saved history again and writes its report again, runs nothing; with --compare
+                       the report shows the saved runs of those stores beside it
   --list               lists the scenarios
   --no-color           letters in place of colors
   --help               this text

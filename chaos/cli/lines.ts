@@ -1,10 +1,9 @@
 /** What the command line prints of a judgement. Pure. */
 import { type Finding, type Judgement, PROMISES, type PromiseName } from '../checkers/index.js'
-import type { Header, StoreName } from '../records.js'
+import type { Header } from '../records.js'
+import type { StoreSummary } from '../report/summary.js'
 import { SCENARIOS } from '../scenarios/index.js'
-import type { Figures } from '../show/figures.js'
 import type { Ink } from '../show/ink.js'
-import { sum } from '../show/summary.js'
 import { milliseconds, percent } from '../show/words.js'
 
 /** Breaches that are shown in full; the history has the others. */
@@ -39,28 +38,21 @@ function drawFinding(name: string, finding: Finding, ink: Ink): string[] {
   }
 }
 
-/** One run of a comparison. */
-export interface Compared {
-  readonly store: StoreName
-  readonly figures: Figures
-  readonly judgement: Judgement
-}
-
-/** Stores side by side. */
-export function drawComparison(runs: readonly Compared[]): string[] {
-  const rows: readonly (readonly [string, (run: Compared) => string])[] = [
-    ['good answers during the faults', ({ figures }) => percent(goodShare(figures))],
-    ['requests hung (no answer in 1 s)', ({ figures }) => String(figures.hung)],
-    ['errors and cut connections', ({ figures }) => String(Object.values(figures.errors).reduce((a, b) => a + b, 0))],
-    ['p99 of the time to the answer', ({ figures }) => milliseconds(figures.p99)],
-    ['longest wait for an answer', ({ figures }) => milliseconds(figures.longest)],
-    ['visitors logged out', ({ figures }) => String(figures.loggedOut)],
-    ['logouts undone', ({ figures }) => `${figures.undone} of ${figures.logouts}`],
-    ['acknowledged items lost', ({ figures }) => `${figures.lost} of ${figures.acknowledged}`],
-    ['time to recovery', ({ figures: { recovery } }) => (recovery === undefined ? 'never' : milliseconds(recovery))],
-    ['promises broken', ({ judgement }) => brokenIn(judgement).join(' ') || 'none'],
+/** Stores side by side, with the figures of the report. */
+export function drawComparison(stores: readonly StoreSummary[]): string[] {
+  const rows: readonly (readonly [string, (store: StoreSummary) => string])[] = [
+    ['good answers during the faults', (store) => percent(goodShare(store))],
+    ['requests hung (no answer in 1 s)', ({ hung }) => String(hung)],
+    ['errors and cut connections', ({ answers }) => String(answers.error)],
+    ['p99 of the time to the answer', ({ latency }) => milliseconds(latency?.p99 ?? 0)],
+    ['longest wait for an answer', ({ latency }) => milliseconds(latency?.max ?? 0)],
+    ['visitors logged out', ({ loggedOut }) => String(loggedOut)],
+    ['logouts undone', ({ ghosts }) => String(ghosts)],
+    ['acknowledged items lost', ({ items: { lost, acknowledged } }) => `${lost} of ${acknowledged}`],
+    ['time to recovery', ({ recovery = null }) => (recovery === null ? 'never' : milliseconds(recovery))],
+    ['promises broken', ({ broken = [] }) => broken.join(' ') || 'none'],
   ]
-  const cells = [['', ...runs.map(({ store }) => store)], ...rows.map(([name, of]) => [name, ...runs.map(of)])]
+  const cells = [['', ...stores.map(({ name }) => name)], ...rows.map(([name, of]) => [name, ...stores.map(of)])]
   const widths = cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ?? []
   return cells.map((row) =>
     row
@@ -70,9 +62,9 @@ export function drawComparison(runs: readonly Compared[]): string[] {
   )
 }
 
-/** Share of the requests during the faults that got what they asked for, from Redis or from memory. */
-export function goodShare({ tallies: { during } }: Figures): number {
-  return (during.ok + during.stale) / Math.max(1, sum(during))
+/** Share of the requests during the faults that got a good answer; 1 when there were none. */
+export function goodShare({ duringFaults: { good, requests } }: StoreSummary): number {
+  return requests === 0 ? 1 : good / requests
 }
 
 /** What was found broken, by name. */

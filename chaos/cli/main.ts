@@ -1,19 +1,18 @@
 /** `npm run chaos` and its sisters. Run by `scripts/chaos.mjs`, which has made sure that everything needed is there. */
-import { resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { judge } from '../checkers/index.js'
 import { openDriver } from '../drivers/drivers.js'
-import { History } from '../history.js'
 import { readHistory } from '../history-file.js'
 import { Cleanup, untilSignal } from '../runner/cleanup.js'
 import type { Plan } from '../runner/plan.js'
 import { scenarioNamed } from '../scenarios/index.js'
-import { figuresOf } from '../show/figures.js'
 import { openDisplay, showRun } from '../show/terminal.js'
-import { type Compared, drawComparison, drawJudgement, listScenarios } from './lines.js'
+import { drawComparison, drawJudgement, listScenarios, nameOfRun } from './lines.js'
 import { runMatrix } from './matrix.js'
-import { runOne } from './one.js'
+import { type Outcome, runOne } from './one.js'
 import type { ChaosOptions } from './options.js'
 import { refusalOf } from './refusal.js'
+import { reportOn } from './report.js'
 
 const SEED = 7
 
@@ -42,8 +41,10 @@ async function judgeAgain(file: string, options: ChaosOptions): Promise<number> 
   print(`${header.scenario} on ${header.topology}, ${header.store}, policy ${header.policy}, seed ${header.seed}`)
   const { ink } = openDisplay(process.stdout, options.color)
   for (const line of drawJudgement(judgement, ink)) print(line)
-  const figures = figuresOf(new History(run.records), header.processes, Number.POSITIVE_INFINITY)
-  print(`${figures.requests} requests of ${figures.visitors} visitors`)
+  const others = options.compare.map((store) =>
+    join(dirname(dirname(file)), nameOfRun({ ...header, store }), basename(file)),
+  )
+  print(`Report: ${(await reportOn([file, ...others])).page}`)
   return judgement.held ? 0 : 1
 }
 
@@ -57,7 +58,7 @@ async function perform(options: ChaosOptions, cleanup: Cleanup): Promise<number>
   const scenario = scenarioNamed(options.scenario)
   const refusal = refusalOf(scenario, options.topology, driver)
   if (refusal !== undefined) throw new RangeError(refusal)
-  const runs: Compared[] = []
+  const runs: Outcome[] = []
   for (const store of new Set([options.store, ...options.compare])) {
     const { topology, policy, front, seconds, seed = SEED } = options
     const plan: Plan = { scenario, topology, store, policy, front, seed, seconds }
@@ -71,15 +72,17 @@ async function perform(options: ChaosOptions, cleanup: Cleanup): Promise<number>
       const staging = { title, subtitle, messages, phases, total: seconds * 1000 }
       return showRun(display, { ...staging, history: stage.history, processes: stage.shops }, stage.now, ending)
     })
-    runs.push({ store, ...outcome })
+    runs.push(outcome)
     print('')
     for (const line of drawJudgement(outcome.judgement, display.ink)) print(`  ${line}`)
     print(`\n  History: ${outcome.file}`)
   }
+  const { page, summary } = await reportOn(runs.map(({ file }) => file))
   if (runs.length > 1) {
     print('')
-    for (const line of drawComparison(runs)) print(`  ${line}`)
+    for (const line of drawComparison(summary.stores)) print(`  ${line}`)
   }
+  print(`\n  Report: ${page}`)
   // The other stores are there to be compared with: what they break is no failure of the run.
-  return runs.every(({ store, judgement }) => store !== 'resilient' || judgement.held) ? 0 : 1
+  return runs.every(({ header, judgement }) => header.store !== 'resilient' || judgement.held) ? 0 : 1
 }

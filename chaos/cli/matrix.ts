@@ -12,6 +12,7 @@ import { brokenIn, goodShare, nameOfRun } from './lines.js'
 import { runOne } from './one.js'
 import type { ChaosOptions } from './options.js'
 import { refusalOf } from './refusal.js'
+import { reportOn } from './report.js'
 
 const POLICIES: readonly Policy[] = ['strict', 'read-only', 'available']
 const SEED = 7
@@ -80,10 +81,19 @@ interface Surroundings {
 
 async function runNamed(name: string, plan: Plan, { driver, out, cleanup, file }: Surroundings): Promise<Result> {
   try {
-    const { judgement, figures } = await runOne(plan, driver, out, cleanup, () => ({ over: () => {} }))
-    const { requests, p99, recovery = null } = figures
+    const { judgement, file: history } = await runOne(plan, driver, out, cleanup, () => ({ over: () => {} }))
+    const [figures] = (await reportOn([history])).summary.stores
+    const { requests, latency, recovery = null } = figures
     const broken = brokenIn(judgement)
-    const result = { name, held: judgement.held, broken, requests, good: goodShare(figures), p99, recovery }
+    const result = {
+      name,
+      held: judgement.held,
+      broken,
+      requests,
+      good: goodShare(figures),
+      p99: latency?.p99 ?? 0,
+      recovery,
+    }
     await writeFile(file, `${JSON.stringify(result)}\n`)
     return result
   } catch (error) {

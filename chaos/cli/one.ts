@@ -7,13 +7,11 @@ import type { Header } from '../records.js'
 import { Cleanup } from '../runner/cleanup.js'
 import type { Plan } from '../runner/plan.js'
 import { performRun, type Show, type Stage } from '../runner/run.js'
-import { type Figures, figuresOf } from '../show/figures.js'
 import { nameOfRun } from './lines.js'
 
 export interface Outcome {
   readonly header: Header
   readonly judgement: Judgement
-  readonly figures: Figures
   /** Where its files are. */
   readonly directory: string
   /** The history. */
@@ -44,8 +42,7 @@ export async function runOne(
     const { header, history } = stage
     const file = await save(stage)
     const judgement = judge({ header, records: history.records })
-    const figures = figuresOf(history, header.processes, stage.now())
-    return { header, judgement, figures, directory: join(out, nameOfRun(header)), file }
+    return { header, judgement, directory: join(out, nameOfRun(header)), file }
   } catch (error) {
     if (under !== undefined) await save(under)
     throw error

@@ -13,7 +13,7 @@ function figures(changes: Partial<Figures> = {}): Figures {
   const during = { ...emptyTally(), stale: 70, refused: 30 }
   return {
     ...{ requests: 3456, visitors: 61, outage: 9612, loggedOut: 0, hung: 0, errors: {}, acknowledged: 9, lost: 0 },
-    ...{ logouts: 4, undone: 0, longest: 51, p99: 20, recovery: 140, conflicts: 0 },
+    ...{ logouts: 4, undone: 0, longest: 51, recovery: 140, conflicts: 0 },
     tallies: { before: emptyTally(), during, after: emptyTally() },
     ...changes,
   }

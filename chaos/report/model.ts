@@ -130,6 +130,8 @@ export interface StoreRun {
   readonly samples: readonly Sample[]
   /** The deadline of the store's operations, in ms, if it has one. */
   readonly timeout?: number
+  /** Cart items that had been acknowledged to visitors who stayed to the end, and those of them that were lost. */
+  readonly items: { readonly acknowledged: number; readonly lost: number }
   /** Sessions that opened again after their logout was acknowledged. */
   readonly ghosts: number
   /** Visitors who were logged out against their will, during the run or at its end. */

@@ -29,7 +29,7 @@ export interface Summary {
   /** The policy, and whether the run proves anything. */
   readonly besides: readonly VerdictSummary[]
   /** The store under test, then those it is compared with. */
-  readonly stores: readonly StoreSummary[]
+  readonly stores: readonly [StoreSummary, ...StoreSummary[]]
 }
 
 /** A verdict without its evidence, which the page has. */
@@ -52,6 +52,8 @@ export interface StoreSummary {
   readonly hung: number
   /** Visitors logged out against their will. */
   readonly loggedOut: number
+  /** Cart items that had been acknowledged to visitors who stayed to the end, and those of them that were lost. */
+  readonly items: { readonly acknowledged: number; readonly lost: number }
   /** Sessions that opened again after their logout was acknowledged. */
   readonly ghosts: number
   /** Promises that were broken, `P1` to `P11`; absent when nobody judged. */
@@ -71,7 +73,7 @@ export function summarize({ title, facts, command, subject, compared }: ReportIn
     held: [...subject.promises, ...subject.besides].every(({ verdict }) => verdict !== 'broken'),
     promises: subject.promises.map(withoutEvidence),
     besides: subject.besides.map(withoutEvidence),
-    stores: [subject, ...compared].map(summarizeStore),
+    stores: [summarizeStore(subject), ...compared.map(summarizeStore)],
   }
 }
 
@@ -80,7 +82,7 @@ function withoutEvidence({ evidence: _, ...verdict }: Verdict): VerdictSummary {
 }
 
 function summarizeStore(run: StoreRun): StoreSummary {
-  const { name, duration, exchanges, faults, loggedOut, ghosts } = run
+  const { name, duration, exchanges, faults, items, loggedOut, ghosts } = run
   const spans = faultSpans(faults, duration)
   const during = exchanges.filter((exchange) => overlaps(exchange, spans))
   const good = (of: StoreRun['exchanges']) => of.filter(({ kind }) => GOOD_KINDS.has(kind)).length
@@ -99,6 +101,7 @@ function summarizeStore(run: StoreRun): StoreSummary {
     latency: latenciesOf(exchanges) ?? null,
     latencyDuringFaults: latenciesOf(during) ?? null,
     hung: answers.hung,
+    items,
     loggedOut,
     ghosts,
     ...(run.promises.length === 0 ? {} : { broken: brokenIn(run.promises) }),

@@ -23,6 +23,7 @@ export function storeRun(values: Partial<StoreRun> = {}): StoreRun {
     others: [],
     faults: [],
     samples: [],
+    items: { acknowledged: 0, lost: 0 },
     ghosts: 0,
     loggedOut: 0,
     promises: [],

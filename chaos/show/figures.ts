@@ -1,7 +1,7 @@
 /** What a run was like for its visitors, in figures. Pure. */
 import type { History } from '../history.js'
 import { classify, isAcknowledged, isLost, waited } from '../workload/classify.js'
-import { latencies, outageOf, type Phase, type Tally, tallyPhases } from './summary.js'
+import { outageOf, type Phase, type Tally, tallyPhases } from './summary.js'
 
 export interface Figures {
   readonly requests: number
@@ -21,7 +21,6 @@ export interface Figures {
   readonly undone: number
   /** Time to the answer, in ms. */
   readonly longest: number
-  readonly p99: number
   /** From the end of the last fault until every process had answered a change well, in ms; `undefined` for never. */
   readonly recovery: number | undefined
   /** Queued changes the store said it could not write because another one came first. */
@@ -49,7 +48,6 @@ export function figuresOf(history: History, processes: readonly string[], now: n
     logouts: out.length,
     undone: out.filter(({ found }) => found === true).length,
     longest: Math.max(0, ...requests.map((request) => waited(request, now))),
-    p99: latencies(requests, { from: 0, to: Number.POSITIVE_INFINITY }, now)?.p99 ?? 0,
     recovery: recoveryTime(history, processes, to, now),
     conflicts: history.of('event').filter(({ name, detail }) => name === 'conflict' && detail.queued === true).length,
   }

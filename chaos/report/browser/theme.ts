@@ -77,8 +77,12 @@ export function followScheme(button: HTMLButtonElement, redraw: () => void): voi
     use(chosen)
   })
   system.addEventListener('change', () => use(chosen))
-  // Paper is white.
-  addEventListener('beforeprint', () => use('light'))
-  addEventListener('afterprint', () => use(chosen))
+  // Paper is white, and narrower than the window: canvases are drawn for it before it is laid out.
+  const print = (printing: boolean) => {
+    root.classList.toggle('printing', printing)
+    use(printing ? 'light' : chosen)
+  }
+  addEventListener('beforeprint', () => print(true))
+  addEventListener('afterprint', () => print(false))
   show()
 }

@@ -40,6 +40,11 @@ const FIGURES: readonly Figure[] = [
     bad: ({ loggedOut }) => loggedOut > 0,
   },
   {
+    name: 'Acknowledged items lost',
+    value: ({ items: { acknowledged, lost } }) => `${count(lost)} of ${count(acknowledged)}`,
+    bad: ({ items }) => items.lost > 0,
+  },
+  {
     name: 'Ghosts',
     note: 'sessions that opened again after their logout',
     value: ({ ghosts }) => count(ghosts),
@@ -61,7 +66,7 @@ const BROKEN: Figure = {
 }
 
 export function figuresSection({ stores }: Summary): Markup {
-  return stores.length > 1 ? comparison(stores) : tiles(stores[0]!)
+  return stores.length > 1 ? comparison(stores) : tiles(stores[0])
 }
 
 function tiles(store: StoreSummary): Markup {

@@ -51,7 +51,7 @@ export function renderPage(input: ReportInput, summary: Summary, assets: PageAss
   <h1>${title}</h1>
   ${overall(subject)}
   <p>${input.lead}</p>
-  <p class="lead">${input.conditions.join(', ')}, ${count(figures!.requests)} requests in ${duration(subject.duration)}, ${counted(subject.faults.length, 'fault')}</p>
+  <p class="lead">${input.conditions.join(', ')}, ${count(figures.requests)} requests in ${duration(subject.duration)}, ${counted(subject.faults.length, 'fault')}</p>
 </header>
 <main>
   <section aria-label="Figures">${figuresSection(summary)}</section>
@@ -64,7 +64,7 @@ export function renderPage(input: ReportInput, summary: Summary, assets: PageAss
       name: 'answers',
       title: 'Answers per second',
       note: 'What became of the requests sent at that time.',
-      described: `${faults} ${Object.entries(figures!.answers)
+      described: `${faults} ${Object.entries(figures.answers)
         .filter(([, value]) => value > 0)
         .map(([kind, value]) => `${kind} ${count(value)}`)
         .join(', ')}.`,
@@ -72,7 +72,7 @@ export function renderPage(input: ReportInput, summary: Summary, assets: PageAss
       name: 'latency',
       title: 'Latency',
       note: 'Of the requests sent in the second before; logarithmic. No answer yet counts as waiting until the run ended.',
-      described: `${faults} ${figures!.latency ? `p50 ${duration(figures!.latency.p50)}, p99 ${duration(figures!.latency.p99)}, longest ${duration(figures!.latency.max)}.` : ''}`,
+      described: `${faults} ${figures.latency ? `p50 ${duration(figures.latency.p50)}, p99 ${duration(figures.latency.p99)}, longest ${duration(figures.latency.max)}.` : ''}`,
     })}${
       data.lanes.length > 0 &&
       chartFrame({
