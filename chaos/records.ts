@@ -156,7 +156,17 @@ export interface OperationRecord {
    * `queued`, `done` with a store that does not say; `touch` and `destroy`: `done`. `failed` with `code` and `reason`. `answered`: a save that nobody awaited, at a
    * response's end; no acknowledgement.
    */
-  readonly outcome?: 'redis' | 'stale' | 'queued' | 'blank' | 'session' | 'none' | 'done' | 'answered' | 'failed'
+  readonly outcome?:
+    | 'redis'
+    | 'near'
+    | 'stale'
+    | 'queued'
+    | 'blank'
+    | 'session'
+    | 'none'
+    | 'done'
+    | 'answered'
+    | 'failed'
   readonly code?: string
   readonly reason?: string
 }

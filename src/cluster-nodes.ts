@@ -220,6 +220,7 @@ export class ClusterNodes implements Nodes {
         return
       }
       alive()
+      this.#events.onRedirected(sent.request.key.slice(this.#options.prefix.length))
       this.#sendOn(sent, from(), elsewhere, send).then(
         (found) => settle(index, undefined, found as Reply),
         (failure: unknown) => settle(index, failure),

@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.js'
-import type { CacheOptions } from './options.js'
 import type { Raw } from './redis/sessions.js'
+import type { ResolvedCache } from './resolve-options.js'
+import type { Epoch } from './tracking.js'
 
 /** A session as Redis last confirmed it, in its serialized form: every reader parses a copy of its own. */
 export interface CachedSession {
@@ -9,9 +10,20 @@ export interface CachedSession {
   /** When the command left whose answer confirmed it, monotonic ms. */
   readonly confirmedAt: number
   /** When the session ends, monotonic ms; `undefined` while unknown: it is not served then. */
-  readonly expiresAt: number | undefined
+  expiresAt: number | undefined
   /** Which server confirmed it: its `run_id`, where known. */
   readonly server?: string | undefined
+  /** In which epoch it is known to be unchanged, for the near cache. */
+  epoch?: Epoch | undefined
+  /** When Redis itself says that the session ends, monotonic ms; for the near cache, which knows nothing else to trust. */
+  endsAt?: number | undefined
+  /** When it was last proven to be unchanged, monotonic ms. */
+  provenAt?: number | undefined
+}
+
+/** When Redis last confirmed a session: by sending it, or by announcing no change of it. */
+export function lastConfirmed({ confirmedAt, provenAt = confirmedAt }: CachedSession): number {
+  return Math.max(confirmedAt, provenAt)
 }
 
 /** Serialized sessions for the time without Redis: bounded in number, bytes and age. */
@@ -22,7 +34,7 @@ export class FallbackCache {
   /** When everything was dropped last, monotonic ms. */
   #clearedAt = Number.NEGATIVE_INFINITY
 
-  constructor(options: Readonly<Required<CacheOptions>>, clock: Clock) {
+  constructor(options: Omit<ResolvedCache, 'near'>, clock: Clock) {
     this.#maxStale = options.maxStale
     this.#clock = clock
     this.#entries = new LRUCache<string, CachedSession>({
@@ -45,11 +57,26 @@ export class FallbackCache {
     const entry = this.#entries.get(sid)
     if (entry === undefined) return undefined
     const now = this.#clock.monotonic()
-    if (now - entry.confirmedAt > this.#maxStale || (entry.expiresAt ?? now + 1) <= now) {
+    if (now - lastConfirmed(entry) > this.#maxStale || (entry.expiresAt ?? now + 1) <= now) {
       this.#entries.delete(sid)
       return undefined
     }
     return entry.expiresAt === undefined ? undefined : entry
+  }
+
+  /** What is known to be unchanged in this epoch, and to be there. */
+  current(sid: string, epoch: Epoch): CachedSession | undefined {
+    const entry = this.#entries.get(sid)
+    if (entry === undefined || entry.epoch !== epoch) return undefined
+    if (entry.endsAt !== undefined && entry.endsAt <= this.#clock.monotonic()) return undefined
+    entry.provenAt = epoch.provenAt
+    return entry
+  }
+
+  /** The session has changed: a copy remains for the time without Redis. */
+  unprove(sid: string): void {
+    const entry = this.#entries.peek(sid)
+    if (entry !== undefined) entry.epoch = undefined
   }
 
   /** When the session ends, as far as this process knows. */
@@ -68,7 +95,7 @@ export class FallbackCache {
   /** The session's expiry was set or learned. It says nothing about the value. */
   setExpiry(sid: string, expiresAt: number): void {
     const entry = this.#entries.peek(sid)
-    if (entry !== undefined) this.#entries.set(sid, { ...entry, expiresAt })
+    if (entry !== undefined) entry.expiresAt = expiresAt
   }
 
   delete(sid: string): void {

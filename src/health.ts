@@ -1,6 +1,7 @@
 import type { DownReason } from './errors.js'
 import type { FallbackCache } from './fallback-cache.js'
 import type { LaneName, LaneState } from './lanes.js'
+import type { NearHealth } from './near-cache.js'
 import type { Node } from './node.js'
 import type { ConnectionState } from './redis/connect.js'
 import type { WriteQueue } from './write-queue.js'
@@ -23,8 +24,8 @@ export interface Health extends ServerHealth {
   readonly status: 'up' | 'degraded' | 'down'
   /** On Cluster each master by itself; `lanes` and `connection` then show the worst of them. */
   readonly masters?: readonly MasterHealth[]
-  /** The fallback cache; none where it is off. */
-  readonly cache?: { readonly sessions: number; readonly bytes: number }
+  /** The cache; none where it is off. `near` where that is asked for; it has no say in `status`. */
+  readonly cache?: { readonly sessions: number; readonly bytes: number; readonly near?: NearHealth }
   readonly queue: {
     readonly saves: number
     readonly destroys: number
@@ -40,6 +41,7 @@ export interface Health extends ServerHealth {
 export interface HealthInput {
   readonly nodes: readonly Node[]
   readonly cache: FallbackCache | undefined
+  readonly near: NearHealth | undefined
   readonly queue: WriteQueue
   readonly replaying: boolean
   readonly revocations: number
@@ -47,7 +49,7 @@ export interface HealthInput {
 }
 
 export function healthOf(input: HealthInput): Health {
-  const { nodes, cache, queue } = input
+  const { nodes, cache, near, queue } = input
   const waiting = queue.saves.size + queue.destroys.size
   const well = nodes.every((node) => node.isWell) && waiting === 0
   const down = input.closed || nodes.every(({ lanes }) => !lanes.read.breaker.closed && !lanes.save.breaker.closed)
@@ -60,7 +62,7 @@ export function healthOf(input: HealthInput): Health {
     status: down ? 'down' : well ? 'up' : 'degraded',
     ...serverHealth(nodes),
     ...(masters.length > 0 && { masters }),
-    ...(cache && { cache: { sessions: cache.size, bytes: cache.bytes } }),
+    ...(cache && { cache: { sessions: cache.size, bytes: cache.bytes, ...(near && { near }) } }),
     queue: {
       saves: queue.saves.size,
       destroys: queue.destroys.size,

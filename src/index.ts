@@ -15,10 +15,12 @@ export {
 export type { Health, MasterHealth } from './health.js'
 export type { LaneBreaker, LaneName, LaneState } from './lanes.js'
 export { type LiveSessionOptions, requireLiveSession } from './live-session.js'
+export type { NearHealth } from './near-cache.js'
 export type {
   BreakerOptions,
   CacheOptions,
   Concurrency,
+  NearOptions,
   OnRedisDown,
   OnSessionLoadError,
   QueueOptions,
@@ -54,3 +56,4 @@ export {
   type StoreEvents,
   type UpRecord,
 } from './telemetry.js'
+export type { TrackingObstacle } from './tracking.js'

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RedisDownError } from './errors.js'
+import type { SessionSource } from './provenance.js'
 import { sessionStatus } from './session-status.js'
 
 /** Options of {@link requireLiveSession}. */
@@ -38,9 +39,12 @@ export function requireLiveSession(
   }
   return (req, _res, next) => {
     const { source, confirmedAgo = Number.POSITIVE_INFINITY } = sessionStatus(req)
-    const live = source === 'redis' || source === 'new' || (source === 'stale' && confirmedAgo <= maxStale)
+    const live = LIVE.has(source) || (source === 'stale' && confirmedAgo <= maxStale)
     next(live ? undefined : new RedisDownError('get', 'unconfirmed', 1))
   }
 }
+
+/** What Redis has confirmed: itself, or by announcing no change. Nothing is known yet of a new session. */
+const LIVE: ReadonlySet<SessionSource> = new Set(['redis', 'near', 'new'])
 
 const DAY = 86_400_000

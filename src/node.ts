@@ -1,4 +1,5 @@
 /** One Redis server as the store uses it (the only one, or a master of a Cluster): its connection and its lanes. */
+import type { Redis } from 'ioredis'
 import type { RedisFailure } from './errors.js'
 import { Lane, type LaneConnection, type LaneName, type LaneState, type Send } from './lanes.js'
 import type { ConnectionState } from './redis/connect.js'
@@ -13,6 +14,8 @@ export interface Lanes {
 
 /** A server's connection, as far as the store follows it. */
 export interface ServerConnection extends LaneConnection {
+  /** None where it is not one server. */
+  readonly client?: Redis
   readonly state: ConnectionState
   /** Why commands cannot be sent. */
   readonly failure: RedisFailure
@@ -106,6 +109,8 @@ export interface NodeEvents {
   readonly onMoved: (isMoved: (sid: string) => boolean) => void
   /** The node has no sessions any more. */
   readonly onRetired: (node: Node) => void
+  /** A command on this session was sent to another server than the one that is known to have it. */
+  readonly onRedirected: (sid: string) => void
 }
 
 /** Every server that has sessions. */

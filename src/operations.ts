@@ -9,9 +9,10 @@ import type { SessionData } from 'express-session'
 import type { Clock } from './clock.js'
 import type { Codec } from './codec.js'
 import { RedisDownError, RedisFailure, SessionConflictError, SessionRevokedError } from './errors.js'
-import type { CachedSession, FallbackCache } from './fallback-cache.js'
+import { type CachedSession, type FallbackCache, lastConfirmed } from './fallback-cache.js'
 import type { GuardedSaves } from './guarded-saves.js'
 import { applyMerge } from './merge.js'
+import type { NearCache } from './near-cache.js'
 import type { Lanes, Nodes } from './node.js'
 import type { Concurrency } from './options.js'
 import { decideDestroy, decideRead, decideSave, type Operation } from './policy.js'
@@ -35,6 +36,7 @@ export interface OperationsOptions {
   readonly nodes: Pick<Nodes, 'of'>
   readonly saves: GuardedSaves
   readonly cache: FallbackCache | undefined
+  readonly near: NearCache | undefined
   readonly queue: WriteQueue
   readonly replay: Replay
   readonly revocations: Revocations
@@ -77,14 +79,17 @@ export class Operations {
   /** The session, or `null` where there is none. Rejects with a {@link RedisDownError} where that cannot be told. */
   async load(sid: string, req: Request): Promise<StoredSession | null> {
     if (typeof sid !== 'string' || sid === '') return null
-    const { options, commands, cache, queue, revocations } = this.#on
+    const { options, commands, cache, near, queue, revocations } = this.#on
     if (this.#isDestroyed(sid)) {
       this.#destroyAgain(sid)
       return this.#later(null)
     }
+    const copy = queue.saves.has(sid) ? undefined : near?.get(sid)
+    const begun = near?.sequence
     const sentAt = performance.now()
     let raw: Raw | null
     try {
+      if (copy !== undefined) return await this.#loadNear(sid, req, copy)
       const request: ReadRequest = { kind: 'get', key: commands.key(sid) }
       raw = (await this.#lanes(sid).read.run(request, sentAt + options.timeout)) as Raw | null
     } catch (error) {
@@ -112,7 +117,7 @@ export class Operations {
     }
     // So is what it did while the session was parsed.
     if (this.#isDestroyed(sid)) return null
-    this.#keep(sid, raw, session, sentAt)
+    this.#keep(sid, raw, session, sentAt, begun)
     this.#present(session, sid, req, { source: 'redis', raw, confirmedAt: sentAt, server: this.#server(sid) })
     if (options.resetOnRead) this.touch(sid, session, req).catch(() => {})
     return session
@@ -270,11 +275,29 @@ export class Operations {
     return queue.saves.has(sid) ? this.#pending(sid) : cache?.get(sid)
   }
 
-  async #loadCopy(sid: string, req: Request, copy: PendingSave | CachedSession): Promise<StoredSession | null> {
+  /** From memory, Redis being up. What it expires it announces only when it comes to it, so it is asked once how long. */
+  async #loadNear(sid: string, req: Request, copy: CachedSession): Promise<StoredSession | null> {
+    copy.endsAt ??= await this.#endOf(sid)
+    if (copy.endsAt === undefined) {
+      this.#on.cache?.delete(sid)
+      return null
+    }
+    // Redis may have gone meanwhile, and a change been queued.
+    const session = await this.#loadCopy(sid, req, this.#pending(sid) ?? copy, 'near')
+    if (session !== null && this.#on.options.resetOnRead) this.touch(sid, session, req).catch(() => {})
+    return session
+  }
+
+  async #loadCopy(
+    sid: string,
+    req: Request,
+    copy: PendingSave | CachedSession,
+    cached: 'near' | 'stale' = 'stale',
+  ): Promise<StoredSession | null> {
     const raw = 'payload' in copy ? copy.payload : copy.raw
     const session = await this.#on.codec.decode(sid, raw)
-    const source: SessionSource = 'payload' in copy ? 'queued' : 'stale'
-    const confirmedAt = 'confirmedAt' in copy ? copy.confirmedAt : undefined
+    const source: SessionSource = 'payload' in copy ? 'queued' : cached
+    const confirmedAt = 'confirmedAt' in copy ? lastConfirmed(copy) : undefined
     this.#present(session, sid, req, { source, raw, confirmedAt, server: copy.server })
     await nextTurn()
     // A logout while the session was on its way to its reader is newer.
@@ -311,26 +334,36 @@ export class Operations {
   }
 
   /** Keeps a copy for the time without Redis; where the cookie does not tell the session's end, Redis is asked. */
-  #keep(sid: string, raw: Raw, session: StoredSession, sentAt: number): void {
-    const { cache, clock, codec, commands, options } = this.#on
+  #keep(sid: string, raw: Raw, session: StoredSession, sentAt: number, begun: number | undefined): void {
+    const { cache, clock, codec, near, options } = this.#on
     if (cache === undefined) return
     const confirmedAt = clock.monotonic() - (performance.now() - sentAt)
     const left = options.disableTTL ? Number.POSITIVE_INFINITY : codec.cookieTtl(session)
     const known = cache.expiryOf(sid)
     const enough = left !== undefined && left > (options.cache?.maxStale ?? 0)
     const expiresAt = enough ? confirmedAt + left : known
-    cache.put(sid, { raw, confirmedAt, expiresAt, server: this.#server(sid) })
+    const epoch = begun === undefined ? undefined : near?.proof(sid, begun)
+    const entry: CachedSession = { raw, confirmedAt, expiresAt, server: this.#server(sid), epoch }
+    cache.put(sid, entry)
     if (expiresAt !== undefined && expiresAt > confirmedAt) return
-    const request = { kind: 'pttl', key: commands.key(sid) } as const
-    this.#lanes(sid)
-      .read.run(request, performance.now() + options.timeout)
-      .then(
-        (ttl) => {
-          if (ttl === -1) cache.setExpiry(sid, Number.POSITIVE_INFINITY)
-          else if ((ttl as number) > 0) cache.setExpiry(sid, confirmedAt + (ttl as number))
-        },
-        () => {},
-      )
+    this.#endOf(sid).then(
+      (end) => {
+        if (end === undefined) return
+        cache.setExpiry(sid, end)
+        entry.endsAt = end
+      },
+      () => {},
+    )
+  }
+
+  /** When Redis ends a session, monotonic ms; `undefined` where it has ended. */
+  async #endOf(sid: string): Promise<number | undefined> {
+    const { clock, commands, options } = this.#on
+    const askedAt = clock.monotonic()
+    const request: ReadRequest = { kind: 'pttl', key: commands.key(sid) }
+    const ttl = (await this.#lanes(sid).read.run(request, performance.now() + options.timeout)) as number
+    if (ttl === -1) return Number.POSITIVE_INFINITY
+    return ttl > 0 ? askedAt + ttl : undefined
   }
 
   async #unreadable(sid: string, raw: Raw, error: unknown, deadline: number): Promise<void> {
@@ -617,7 +650,7 @@ const WAITING = new RedisFailure('circuit-open', 'earlier changes of the session
 
 function guardFor({ source, attempts }: Provenance, raw: Raw | undefined, concurrency: Concurrency): Guard {
   if (source === 'new' || source === 'blank') return { kind: 'none' }
-  if (source === 'redis' && concurrency === 'last-write') return { kind: 'present' }
+  if ((source === 'redis' || source === 'near') && concurrency === 'last-write') return { kind: 'present' }
   return { kind: 'digest', digests: (raw === undefined ? attempts : [raw, ...attempts]).map(sha1) }
 }
 

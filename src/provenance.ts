@@ -7,12 +7,13 @@ import type { Raw } from './redis/sessions.js'
 
 /**
  * - `redis`: Redis answered with it, or has acknowledged it
+ * - `near`: a copy of this process that Redis has announced no change of
  * - `stale`: a copy of this process, Redis being down
  * - `queued`: changed while Redis was down; not written yet
  * - `blank`: an empty stand-in; never saved
  * - `new`: not loaded from anywhere
  */
-export type SessionSource = 'redis' | 'stale' | 'queued' | 'blank' | 'new'
+export type SessionSource = 'redis' | 'near' | 'stale' | 'queued' | 'blank' | 'new'
 
 export interface Provenance {
   /** Whose it is: an application may save one object under several ids. */

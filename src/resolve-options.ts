@@ -2,6 +2,7 @@ import type {
   BreakerOptions,
   CacheOptions,
   Concurrency,
+  NearOptions,
   OnRedisDown,
   OnSessionLoadError,
   QueueOptions,
@@ -11,6 +12,11 @@ import type {
 import { type Degradation, type DegradationPreset, PRESETS, WORDS } from './policy.js'
 import type { Serializer } from './serializers/contract.js'
 import { SERIALIZERS } from './serializers/index.js'
+
+/** Option `cache`, resolved; `near` is `undefined` where the near cache is off. */
+export interface ResolvedCache extends Readonly<Required<Omit<CacheOptions, 'near'>>> {
+  readonly near: Readonly<Required<NearOptions>> | undefined
+}
 
 /** The options with every default filled in, checked and frozen. */
 export interface ResolvedOptions {
@@ -27,7 +33,7 @@ export interface ResolvedOptions {
   readonly timeout: number
   readonly breaker: Readonly<Required<BreakerOptions>>
   readonly maxInFlight: number
-  readonly cache: Readonly<Required<CacheOptions>> | undefined
+  readonly cache: ResolvedCache | undefined
   readonly degradation: Degradation
   readonly concurrency: Concurrency
   readonly restoreLost: boolean
@@ -135,6 +141,7 @@ function resolveCache(cache: unknown): ResolvedOptions['cache'] {
     max = 10_000,
     maxBytes = 64 * MIB,
     maxStale = 30_000,
+    near = false,
     ...unknown
   }: CacheOptions = group('cache', cache, 'a boolean or ')
   refuseUnknown('cache.', unknown)
@@ -142,7 +149,15 @@ function resolveCache(cache: unknown): ResolvedOptions['cache'] {
     max: integer('cache.max', max, 1, 100_000_000),
     maxBytes: integer('cache.maxBytes', maxBytes, 1, Number.MAX_SAFE_INTEGER, 'bytes'),
     maxStale: integer('cache.maxStale', maxStale, 1, DAY, 'ms'),
+    near: resolveNear(near),
   })
+}
+
+function resolveNear(near: unknown): ResolvedCache['near'] {
+  if (typeof near === 'boolean') return near ? resolveNear({}) : undefined
+  const { maxSilence = 1_000, ...unknown }: NearOptions = group('cache.near', near, 'a boolean or ')
+  refuseUnknown('cache.near.', unknown)
+  return Object.freeze({ maxSilence: integer('cache.near.maxSilence', maxSilence, 100, 60_000, 'ms') })
 }
 
 function resolveQueue(queue: unknown = {}): ResolvedOptions['queue'] {

@@ -17,6 +17,7 @@ import { FallbackCache } from './fallback-cache.js'
 import { GuardedSaves } from './guarded-saves.js'
 import { type Health, healthOf } from './health.js'
 import type { LaneBreaker, LaneName, LaneState } from './lanes.js'
+import { Near } from './near.js'
 import type { Lanes, Node, NodeEvents, Nodes } from './node.js'
 import { Operations } from './operations.js'
 import type { ResilientStoreOptions } from './options.js'
@@ -81,6 +82,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
   readonly #operations: Operations
   readonly #walks: Walks
   readonly #cache: FallbackCache | undefined
+  readonly #near: Near | undefined
   readonly #queue: WriteQueue
   readonly #replay: Replay
   readonly #revocations: Revocations
@@ -119,6 +121,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       onLaneChange: (node, lane, state) => this.#onLaneChange(node, lane, state),
       onMoved: (isMoved) => this.#onMoved(isMoved),
       onRetired: (node) => this.#onRetired(node),
+      onRedirected: (sid) => this.#near?.cache.announced([sid]),
     }
     const nodes = new (onCluster ? ClusterNodes : SingleNode)(resolved, commands, events)
     this.#nodes = nodes
@@ -128,6 +131,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
     const saves = new GuardedSaves(nodes, commands)
     const publishRecord = (record: OutcomeRecord): void => publish(this, record)
     this.#cache = resolved.cache && new FallbackCache(resolved.cache, clock)
+    this.#near = this.#openNear(clock)
     this.#queue = new WriteQueue(resolved.queue)
     this.#revocations = new Revocations(resolved.revokeFor, clock)
     this.#replay = new Replay({
@@ -151,6 +155,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       nodes,
       saves,
       cache: this.#cache,
+      near: this.#near?.cache,
       queue: this.#queue,
       replay: this.#replay,
       revocations: this.#revocations,
@@ -301,6 +306,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
     return healthOf({
       nodes: this.#nodes.all(),
       cache: this.#cache,
+      near: this.#near?.health,
       queue: this.#queue,
       replaying: this.#replay.active,
       revocations: this.#revocations.size,
@@ -332,8 +338,16 @@ export class ResilientStore extends Store implements AsyncDisposable {
     return session
   }
 
+  #openNear(clock: Clock): Near | undefined {
+    const { cache, prefix } = this.#options
+    if (this.#cache === undefined || cache?.near === undefined) return undefined
+    const { maxSilence } = cache.near
+    return new Near({ ...{ cache: this.#cache, clock, prefix, maxSilence }, nodes: this.#nodes })
+  }
+
   #onReady(node: Node, sameServer: boolean): void {
     if (!sameServer) this.#revokeAgain((sid) => this.#nodes.of(sid) === node)
+    this.#near?.ready(node)
     this.#operations.reconnected()
     node.eachLane((lane) => {
       if (!lane.breaker.closed) void lane.probe()
@@ -349,6 +363,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
   /** Other masters have these sessions, perhaps from a replica that missed a delete. */
   #onMoved(isMoved: (sid: string) => boolean): void {
     this.#revokeAgain(isMoved)
+    this.#near?.renew()
     this.#operations.reconnected()
     this.#replay.kick()
     this.#changed()
@@ -356,6 +371,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
 
   #onRetired(node: Node): void {
     node.eachLane((lane) => this.#onClosed(node, lane))
+    this.#near?.retire(node)
     this.#changed()
   }
 
@@ -496,6 +512,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
     // Not only what is in a lane: a save in its serializer, or between two round trips, may still need the queue.
     while (this.#underWay > 0 && performance.now() < deadline) await this.#change(5)
     const report = await this.#replay.finish(deadline)
+    this.#near?.close()
     const closed = this.#nodes.close()
     this.#changed()
     await closed

@@ -170,7 +170,9 @@ export function isConfirmed({ operation, outcome }: OperationRecord): boolean {
 
 /** Whether the store served the session. */
 export function isServed({ operation, outcome }: OperationRecord): boolean {
-  return operation === 'get' && outcome !== undefined && ['redis', 'session', 'stale', 'queued'].includes(outcome)
+  return (
+    operation === 'get' && outcome !== undefined && ['redis', 'near', 'session', 'stale', 'queued'].includes(outcome)
+  )
 }
 
 function keyOf(process: string, request: number | undefined, operation: string): string {

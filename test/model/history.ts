@@ -27,7 +27,7 @@ export interface Content extends Partial<Record<Field, string>> {
 export type OperationName = 'get' | 'set' | 'touch' | 'destroy'
 
 /** Where the store says that a session came from, or is now. */
-export type Source = 'redis' | 'stale' | 'queued' | 'blank' | 'new'
+export type Source = 'redis' | 'near' | 'stale' | 'queued' | 'blank' | 'new'
 
 /** How an operation ended for its caller. */
 export type Ending =

@@ -42,6 +42,7 @@ describe('requireLiveSession', () => {
       'one that it has answered with a while ago: the request is slow',
       request({ source: 'redis', confirmedAgo: 60_000 }),
     ],
+    ['one that Redis has announced no change of', request({ source: 'near', confirmedAgo: 900 })],
     ['a session that was not loaded from anywhere', request({ source: 'new' })],
     ['a session of which nothing is known', request()],
     ['a request without express-session', {} as IncomingMessage],

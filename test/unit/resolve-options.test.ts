@@ -43,6 +43,7 @@ const integers = [
   { option: 'cache.max', min: 1, max: 100_000_000 },
   { option: 'cache.maxBytes', min: 1, max: Number.MAX_SAFE_INTEGER, unit: 'bytes' },
   { option: 'cache.maxStale', min: 1, max: DAY, unit: 'ms' },
+  { option: 'cache.near.maxSilence', min: 100, max: 60_000, unit: 'ms' },
   { option: 'queue.max', min: 1, max: 10_000_000 },
   { option: 'queue.maxBytes', min: 1, max: Number.MAX_SAFE_INTEGER, unit: 'bytes' },
   { option: 'queue.maxAge', min: 1, max: DAY, unit: 'ms' },
@@ -227,6 +228,7 @@ describe('options that do not exist', () => {
     [{ timout: 5 }, "unknown option 'timout'"],
     [{ url: 'redis://127.0.0.1' }, "unknown option 'url'"],
     [{ cache: { maxAge: 5 } }, "unknown option 'cache.maxAge'"],
+    [{ cache: { near: { silence: 5 } } }, "unknown option 'cache.near.silence'"],
     [{ queue: { maxStale: 5 } }, "unknown option 'queue.maxStale'"],
     [{ breaker: { timeout: 5 } }, "unknown option 'breaker.timeout'"],
     [{ degradation: { touch: 'fail' } }, "unknown option 'degradation.touch'"],
@@ -313,6 +315,17 @@ describe('cache', () => {
       maxBytes: 64 * 1024 * 1024,
       maxStale: 5_000,
     })
+  })
+
+  it('near is off unless asked for, and true means its default', () => {
+    for (const cache of [true, {}, { near: false }]) expect(resolve({ cache }).cache?.near).toBeUndefined()
+    for (const near of [true, {}]) expect(resolve({ cache: { near } }).cache?.near).toEqual({ maxSilence: 1_000 })
+  })
+
+  it.each([null, 5, [], 'on'])('near as %o is a TypeError', (near) => {
+    const error = refusal({ cache: { near } })
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error.message).toContain("option 'cache.near' must be a boolean or an object")
   })
 })
 
