@@ -132,11 +132,12 @@ function kindOf(request: RequestRecord, ended: number): Kind | undefined {
   }
 }
 
-function sampleOf({ process, at, rss, requests, store }: SampleRecord): Sample {
+function sampleOf({ process, at, stall, rss, requests, store }: SampleRecord): Sample {
   const { lanes, queue } = store ?? {}
   return {
     process,
     at,
+    stall,
     memory: rss,
     inFlight: requests,
     ...(lanes === undefined ? {} : { lanes }),

@@ -88,6 +88,8 @@ export interface Sample {
   readonly queued?: number
   /** Store operations under way. */
   readonly inFlight?: number
+  /** The longest time its event loop stood still since the sample before, in ms. */
+  readonly stall?: number
   /** Resident memory, in bytes. */
   readonly memory?: number
 }

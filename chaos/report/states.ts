@@ -17,7 +17,7 @@ export interface Gauge {
   readonly values: readonly number[]
 }
 
-export type GaugeName = 'queued' | 'inFlight' | 'memory'
+export type GaugeName = 'queued' | 'inFlight' | 'stall' | 'memory'
 
 /** A process that says nothing for this long is not known to be in its last state any more, in ms. */
 const SILENT_AFTER = 2000

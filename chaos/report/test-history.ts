@@ -1,4 +1,5 @@
 /** A hand-made history for tests. */
+import { SETTINGS } from '../checkers/hand-made.js'
 import type { Header, HistoryRecord, RequestRecord } from '../records.js'
 
 export const HEADER: Header = {
@@ -16,18 +17,7 @@ export const HEADER: Header = {
   rate: 120,
   visitors: 50,
   processes: ['A', 'B'],
-  settings: {
-    timeout: 250,
-    maxStale: 30_000,
-    queueMaxAge: 600_000,
-    cacheMax: 10_000,
-    cacheMaxBytes: 67_108_864,
-    queueMax: 10_000,
-    queueMaxBytes: 67_108_864,
-    revokeFor: 600_000,
-    maxInFlight: 10_000,
-    cookieMaxAge: 3_600_000,
-  },
+  settings: SETTINGS,
   loses: { kind: 'nothing' },
   bites: 'everything',
   recoverWithin: 1500,

@@ -137,7 +137,7 @@ const chromium = process.env.CHROMIUM ?? ''
 describe.skipIf(chromium === '')('in a browser', () => {
   it('draws every chart and lists the requests', async () => {
     const { document } = parsePage(await dumpDom(chromium, report.page, join(directory, 'profile')))
-    expect(elements(document, 'canvas').length).toBe(8)
+    expect(elements(document, 'canvas').length).toBe(9)
     expect(textOf(document, '.legend')).toContain('fresh 2')
     expect(textOf(document, '#requests')).toContain('v1')
   })

@@ -37,9 +37,11 @@ function specs(): ChartSpec[] {
   draw('latency', (plot) => latencyChart(plot, data, colours))
   draw('lanes', (plot) => lanesChart(plot, data, colours))
   const whole = { words: count, least: 4, increments: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] }
+  const time = { ...whole, words: (ms: number) => `${count(ms)} ms`, least: 20 }
   const memory = { words: megabytes, least: 0, increments: [1e7, 2e7, 5e7, 1e8, 2e8, 5e8] }
   draw('queued', (plot) => gaugeChart({ plot, gauges: data.gauges.queued, data, colours, ...whole }))
   draw('inFlight', (plot) => gaugeChart({ plot, gauges: data.gauges.inFlight, data, colours, ...whole }))
+  draw('stall', (plot) => gaugeChart({ plot, gauges: data.gauges.stall, data, colours, ...time }))
   draw('memory', (plot) => gaugeChart({ plot, gauges: data.gauges.memory, data, colours, ...memory }))
   for (const [index, store] of data.stores.entries()) {
     const kinds = kindsIn([store.counts])

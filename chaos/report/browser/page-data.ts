@@ -1,6 +1,6 @@
 import type { Counts, Latencies } from '../buckets.js'
 import type { Row } from '../rows.js'
-import type { Gauge, LaneHistory } from '../states.js'
+import type { Gauge, GaugeName, LaneHistory } from '../states.js'
 
 /** What the page's script draws: written into the page as JSON. Times are ms since the run began. */
 export interface PageData {
@@ -16,6 +16,6 @@ export interface PageData {
   /** Lines to compare latencies with. */
   readonly limits: readonly { readonly label: string; readonly at: number }[]
   readonly lanes: readonly LaneHistory[]
-  readonly gauges: Readonly<Record<'queued' | 'inFlight' | 'memory', readonly Gauge[]>>
+  readonly gauges: Readonly<Record<GaugeName, readonly Gauge[]>>
   readonly rows: readonly Row[]
 }

@@ -93,6 +93,14 @@ export function renderPage(input: ReportInput, summary: Summary, assets: PageAss
       data.gauges.inFlight.length > 0 &&
       chartFrame({ name: 'inFlight', title: 'In flight', note: 'Requests under way, by process.', described: faults })
     }${
+      data.gauges.stall.length > 0 &&
+      chartFrame({
+        name: 'stall',
+        title: 'Event loop',
+        note: 'How long it stood still, by process: what the machine itself took.',
+        described: faults,
+      })
+    }${
       data.gauges.memory.length > 0 &&
       chartFrame({ name: 'memory', title: 'Memory', note: 'Resident, by process.', described: faults })
     }
@@ -164,6 +172,7 @@ export function pageData({ subject, compared }: ReportInput): PageData {
     gauges: {
       queued: gauges(subject.samples, 'queued'),
       inFlight: gauges(subject.samples, 'inFlight'),
+      stall: gauges(subject.samples, 'stall'),
       memory: gauges(subject.samples, 'memory'),
     },
     rows: rowsOf(subject),
