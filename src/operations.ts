@@ -424,8 +424,7 @@ export class Operations {
           this.#on.cache?.delete(sid)
           return this.#refuse('gone')
         case 'revoked':
-          this.#on.revocations.add(sid)
-          this.#on.cache?.delete(sid)
+          this.revoked(sid)
           return this.#refuse('revoked')
         case 'conflict': {
           const theirs = reply.stored
@@ -497,6 +496,12 @@ export class Operations {
     const expiresAt = ttl === undefined ? Number.POSITIVE_INFINITY : confirmedAt + ttl
     cache?.put(sid, { raw, confirmedAt, expiresAt, server: this.#server(sid) })
     touches.set(sid, sentAt + (ttl ?? Number.POSITIVE_INFINITY))
+  }
+
+  /** Redis knows this session to be destroyed: this process does from here on. */
+  revoked(sid: string): void {
+    this.#on.revocations.add(sid)
+    this.#on.cache?.delete(sid)
   }
 
   async #saveWithoutRedis(

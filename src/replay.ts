@@ -29,6 +29,8 @@ export interface ReplayOptions {
   readonly clock: Clock
   /** Redis has this value now; `ttl` in ms, `undefined` for none. */
   readonly onWritten: (sid: string, payload: Raw, sentAt: number, ttl: number | undefined) => void
+  /** Redis knows this session to be destroyed. */
+  readonly onRevoked: (sid: string) => void
   readonly publish: (record: OutcomeRecord) => void
 }
 
@@ -253,6 +255,7 @@ export class Replay {
           }
           return this.#revoke(save, 'gone')
         case 'revoked':
+          this.#options.onRevoked(sid)
           return this.#revoke(save, 'revoked')
         case 'late':
           return false

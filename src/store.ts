@@ -145,6 +145,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       timeout: resolved.timeout,
       clock,
       onWritten: (sid, payload, sentAt, ttl) => this.#operations.saved(sid, payload, sentAt, ttl),
+      onRevoked: (sid) => this.#operations.revoked(sid),
       publish: publishRecord,
     })
     this.#operations = new Operations({

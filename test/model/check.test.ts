@@ -90,6 +90,31 @@ describe('P2', () => {
   })
 })
 
+describe('a store that learned from a save that the session is destroyed', () => {
+  const REFUSED = { type: 'revoked', operation: 'set', reason: 'revoked', queued: false } as const
+
+  /** A save is refused; meanwhile its store reads and touches the session, and the save's caller hears of it last. */
+  function refused(marked: boolean): Tale {
+    const t = tale()
+    const save = t.set(1, 's1', 'v2', t.request(1, 's1', 'v1'), { open: true, applied: false })
+    if (marked) t.destroy(2, 's1')
+    t.outcome(1, REFUSED, 0)
+    t.get(1, 's1', { kind: 'none' })
+    const touch = t.touch(1, 's1', t.request(1, 's1', 'v1'), { kind: 'done', source: 'redis' })
+    Object.assign(touch, { content: { ...save.content, version: 's1.v3' }, remember: true })
+    t.end(save, { kind: 'failed', code: 'ESESSIONREVOKED' })
+    return t
+  }
+
+  test('touches nothing, and knows no session', () => {
+    expect(judge(refused(true).history())).toEqual([])
+  })
+
+  test('not without a marker', () => {
+    expect(broken(refused(false).history())).toEqual(['P2', 'P8'])
+  })
+})
+
 describe('P3', () => {
   test('a session served by the store that was told to destroy it', () => {
     const t = tale()

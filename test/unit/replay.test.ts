@@ -87,6 +87,8 @@ let queue: WriteQueue
 let clock: FakeClock
 let records: OutcomeRecord[]
 let written: [sid: string, payload: Raw, ttl: number | undefined][]
+/** Sessions that the replay found destroyed. */
+let revoked: string[]
 let replay: Replay
 /** Runs when a stored value is read for comparison: may wait. */
 let whileComparing: () => unknown
@@ -99,6 +101,7 @@ beforeEach(() => {
   queue = new WriteQueue({ max: 1_000, maxBytes: 1_000_000, maxAge: 600_000 })
   records = []
   written = []
+  revoked = []
   whileComparing = () => {}
   server = 'one'
   replay = newReplay()
@@ -134,6 +137,7 @@ function newReplay(more: Partial<ReplayOptions> = {}): Replay {
     timeout: 250,
     clock,
     onWritten: (sid, payload, _, ttl) => written.push([sid, payload, ttl]),
+    onRevoked: (sid) => revoked.push(sid),
     publish: (record) => records.push(record),
     ...more,
   })
@@ -444,6 +448,7 @@ describe('a queued save', () => {
     await run()
     expect(redis.stored.has('a')).toBe(false)
     expect(records).toEqual([{ type: 'revoked', operation: 'set', reason: 'revoked', queued: true }])
+    expect(revoked).toHaveLength(1)
     expect(queue.saves.size).toBe(0)
   })
 
@@ -452,6 +457,7 @@ describe('a queued save', () => {
     await run()
     expect(redis.stored.has('a')).toBe(false)
     expect(records).toEqual([{ type: 'revoked', operation: 'set', reason: 'gone', queued: true }])
+    expect(revoked).toEqual([])
     expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
   })
 

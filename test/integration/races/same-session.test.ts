@@ -1,8 +1,8 @@
-// One request saves its session again before its earlier save has ended.
+// One request saves its session more than once: before its earlier save has ended, or after that one's loss was told.
 import { describe, expect, it } from 'vitest'
 import type { Serializer } from '../../../src/index.js'
 import { sleep } from '../../support/wait.js'
-import { change, MODES, PATIENT, place, saveOf, stored } from '../guard-kit.js'
+import { change, cut, heal, MODES, PATIENT, place, saveOf, stored } from '../guard-kit.js'
 import { load, session, untilUp } from '../store-kit.js'
 
 /** JSON, of which the nth value from now on is made at once and handed over when the caller says so. */
@@ -59,6 +59,24 @@ describe('a save that was made before another of its session ended', () => {
     await second
     expect(await stored(redis, 'sid')).toMatchObject({ a: 0, b: 2 })
     expect(events).toEqual([])
+  })
+})
+
+describe('a logout elsewhere that the replay of a queued save has found', () => {
+  it('is known here, whether Redis answers or not', async () => {
+    const here = await place({ degradation: 'available', cache: true })
+    const { store, events, other } = here
+    const there = await other()
+    await store.set('sid', session({ a: 0 }))
+    const ours = await load(store, 'sid')
+    await cut(here)
+    await store.set('sid', change(ours, { a: 1 }))
+    await there.destroy('sid')
+    await heal(here)
+    expect(events.at(-1)).toEqual({ type: 'revoked', operation: 'set', reason: 'revoked', queued: true })
+    await cut(here)
+    await expect(store.set('sid', change(ours, { a: 2 }))).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
+    expect(await store.get('sid')).toBeNull()
   })
 })
 

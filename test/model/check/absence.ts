@@ -1,5 +1,4 @@
-import type { Operation } from '../history.js'
-import type { Facts } from './facts.js'
+import { type Facts, knewDestroyed } from './facts.js'
 import type { Violation } from './violation.js'
 
 /** P2 and P10: "no session" is answered only where Redis had none, or where this store knew it to be destroyed. */
@@ -7,19 +6,8 @@ export function absence(facts: Facts): Violation[] {
   return facts.history.operations.flatMap((get) => {
     const { id, sid, called, settled, ended } = get
     if (get.name !== 'get' || ended?.kind !== 'none' || settled === undefined) return []
-    if (facts.database.absentDuring(sid, called.at, settled.at) || knewOfTheEnd(facts, get)) return []
+    if (facts.database.absentDuring(sid, called.at, settled.at) || knewDestroyed(facts.history, get)) return []
     return [{ promise: 'P2', what: 'answered "no session" although Redis had it all the time', operations: [id] }]
-  })
-}
-
-/** It was destroyed here, or a save was refused here for its marker. */
-function knewOfTheEnd({ history }: Facts, { sid, store, settled }: Operation): boolean {
-  return history.operations.some((other) => {
-    if (other.store !== store || other.sid !== sid) return false
-    if (other.name === 'destroy') return other.called.seq < settled!.seq
-    const refused = other.ended?.kind === 'failed' && other.ended.code === 'ESESSIONREVOKED'
-    const marked = history.writes.some((write) => write.kind === 'revoke' && write.sid === sid)
-    return refused && marked && other.settled!.seq < settled!.seq
   })
 }
 

@@ -154,16 +154,22 @@ export function howSaved(history: History, operation: Operation): 'written' | 'q
 }
 
 /** A touch of what this store knows to be destroyed does nothing, and says nothing. */
-function touchedInVain({ operations, writes }: History, { name, store, sid, settled, told }: Operation): boolean {
-  if (name !== 'touch' || told.length > 0) return false
-  return operations.some((other) => {
-    if (other.store !== store || other.sid !== sid) return false
-    if (other.name === 'destroy') return other.called.seq < settled!.seq
-    if (other.ended?.kind !== 'failed' || other.ended.code !== 'ESESSIONREVOKED') return false
-    const marked = writes.some(
-      ({ kind, at, ...rest }) => kind === 'revoke' && 'sid' in rest && rest.sid === sid && at <= other.settled!.at,
-    )
-    return marked && other.settled!.seq < settled!.seq
+function touchedInVain(history: History, touch: Operation): boolean {
+  return touch.name === 'touch' && touch.told.length === 0 && knewDestroyed(history, touch)
+}
+
+/** Whether an operation's store knew by its end that the session was destroyed: by itself, or from a save's answer. */
+export function knewDestroyed({ operations, writes, stores }: History, { store, sid, settled }: Operation): boolean {
+  const by = settled!.seq
+  const own = operations.filter((other) => other.store === store && other.sid === sid && other.called.seq < by)
+  if (own.some(({ name }) => name === 'destroy')) return true
+  // Redis told it: to a save that was refused, or to a replay. That shows before the save's caller hears of it.
+  const { outcomes } = stores.find(({ id }) => id === store) as StoreLife
+  const saves = own.filter(({ content }) => content !== undefined)
+  return outcomes.some(({ record, stamp }) => {
+    if (record.type !== 'revoked' || record.reason !== 'revoked' || stamp.seq > by) return false
+    const marked = writes.some((write) => write.kind === 'revoke' && write.sid === sid && write.at <= stamp.at)
+    return marked && saves.some(({ called }) => called.seq < stamp.seq)
   })
 }
 
