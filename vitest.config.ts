@@ -21,8 +21,7 @@ export default defineConfig({
       'test/unit/**/*.test.ts',
       'test/integration/**/*.test.ts',
       'chaos/**/*.test.ts',
-      // Random histories are played on demand; what judges them is tested always.
-      process.env.MODEL_RUNS === undefined ? 'test/model/check.test.ts' : 'test/model/**/*.test.ts',
+      'test/model/**/*.test.ts',
     ],
     pool: 'forks',
     maxWorkers: 2,
