@@ -31,7 +31,7 @@ import { pathToFileURL } from 'node:url'
 
 /** @typedef {{ code: number, stdout: string, stderr: string }} Outcome */
 
-/** Used when `REDIS_IMAGE` names no other. */
+/** Used when `REDIS_IMAGE` names no other; docker-compose.yml has the same. */
 export const DEFAULT_IMAGE = 'redis:7.4-bookworm'
 
 /** Starts the server of an image, whatever it is called there; the words after `redis` are its arguments. */

@@ -1,4 +1,5 @@
-// What is short runs with the other tests; `npm run chaos:rig` runs all of it against every driver (CHAOS_RIG).
+// With the other tests runs what is short, against processes; `npm run chaos:rig` runs all of it against every driver that
+// it can have here (CHAOS_RIG), and says which it cannot, and why (CHAOS_RIG_NOT_RUN).
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isListening } from '../../test/support/ports.js'
 import type { Driver, DriverName } from './contract.js'
@@ -7,9 +8,13 @@ import { clientSuite } from './suite/client-suite.js'
 import { ALL_ROWS, KILL_ROW, rigSuite } from './suite/rig-suite.js'
 
 const TOPOLOGIES = ['standalone', 'sentinel', 'cluster'] as const
-const chosen = process.env.CHAOS_RIG?.split(',') as DriverName[] | undefined
+const { CHAOS_RIG = 'process', CHAOS_RIG_ROWS = 'short', CHAOS_RIG_NOT_RUN } = process.env
+const drivers = CHAOS_RIG.split(',').filter((name) => name !== '') as DriverName[]
+const all = CHAOS_RIG_ROWS === 'all'
 
-describe.each(chosen ?? (['process'] as const))('the %s driver', (name) => {
+if (CHAOS_RIG_NOT_RUN !== undefined) it.skip(`not run: ${CHAOS_RIG_NOT_RUN}`)
+
+describe.each(drivers)('the %s driver', (name) => {
   let driver: Driver
   beforeAll(async () => {
     driver = await openDriver(name)
@@ -17,9 +22,9 @@ describe.each(chosen ?? (['process'] as const))('the %s driver', (name) => {
   afterAll(() => driver?.close(), 60_000)
 
   for (const topology of TOPOLOGIES) {
-    rigSuite(() => driver, topology, chosen !== undefined || topology === 'standalone' ? ALL_ROWS : KILL_ROW)
+    rigSuite(() => driver, topology, all || topology === 'standalone' ? ALL_ROWS : KILL_ROW)
   }
-  if (chosen !== undefined) clientSuite(() => driver)
+  if (all) clientSuite(() => driver)
 
   it('leaves nothing behind, whatever state its servers are in', { timeout: 90_000 }, async () => {
     const rig = await driver.open('sentinel')

@@ -1,8 +1,8 @@
 // The one place where the TypeScript tests meet the search for a Redis, which runs before anything is installed.
 // biome-ignore lint/correctness/useImportExtensions: it is a plain Node module
-import { CONTAINER_ENTRYPOINT, ensureRedisServer } from '../../scripts/redis-server.mjs'
+import { CONTAINER_ENTRYPOINT, DEFAULT_IMAGE, ensureRedisServer } from '../../scripts/redis-server.mjs'
 
-export { CONTAINER_ENTRYPOINT, ensureRedisServer }
+export { CONTAINER_ENTRYPOINT, DEFAULT_IMAGE, ensureRedisServer }
 
 /** What the search gives: a binary on this machine, or an image and the engine that runs it. */
 export type RedisDescriptor = Awaited<ReturnType<typeof ensureRedisServer>>

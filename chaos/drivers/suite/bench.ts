@@ -35,6 +35,8 @@ export class Bench implements AsyncDisposable {
   /** Checks that all is well, and writes the key. */
   static async ready(options: BenchOptions): Promise<Bench> {
     const bench = new Bench(options)
+    // A row that failed may have left it otherwise.
+    await bench.rig.settled()
     bench.master = await bench.masterOf(KEY)
     bench.held = await bench.#call('a', bench.master)
     for (const app of ['a', 'b']) await bench.expect('a healthy rig', app, ['SET', KEY, 'before'], 'OK')
@@ -68,10 +70,11 @@ export class Bench implements AsyncDisposable {
     return nodes.filter(({ role }) => role === 'master').map(({ name }) => name)
   }
 
-  /** The master that holds a key. */
-  async masterOf(key: string): Promise<string> {
-    for (const node of await this.masters()) if (await this.#serves(node, key)) return node
-    throw new Error(`no master holds ${key}`)
+  /** The master that holds a key; one that is cut off may still believe it does, and is not meant. */
+  async masterOf(key: string, not?: string): Promise<string> {
+    const others = (await this.masters()).filter((name) => name !== not)
+    for (const node of others) if (await this.#serves(node, key)) return node
+    throw new Error(`no master holds ${key}${not === undefined ? '' : `, but for ${not} at best`}`)
   }
 
   /** A key that a master of a cluster holds. */
