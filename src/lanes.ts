@@ -156,9 +156,10 @@ export class Lane<Request, Reply> {
     return new Promise<Reply>((resolve, reject) => {
       this.#queue.push({ request, deadline, resolve, reject, done: false })
       if (this.#queue.length > 1) return
-      // With nothing under way waiting for company only costs time; otherwise the turn's requests leave together.
-      if (this.#batches === 0) this.#flush()
-      else setImmediate(() => this.#flush())
+      // With nothing under way only those of this very moment leave together (what one batch's answers set off): waiting
+      // for more company would cost time. Otherwise it is the whole turn's.
+      if (this.#batches === 0) process.nextTick(this.#flush)
+      else setImmediate(this.#flush)
     })
   }
 
@@ -236,7 +237,7 @@ export class Lane<Request, Reply> {
     return refusal
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
     const tasks = this.#queue
     if (tasks.length === 0) return
     this.#queue = []

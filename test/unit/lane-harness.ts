@@ -1,6 +1,7 @@
 import { RedisFailure } from '../../src/errors.js'
 import { Lane, type LaneOptions, type LaneState, type Settle } from '../../src/lanes.js'
 import { resolveOptions } from '../../src/resolve-options.js'
+import { until } from '../support/wait.js'
 
 /** What the lane gave to `send`. */
 export interface Batch {
@@ -87,6 +88,14 @@ export function closeLanes(): void {
     lane.shutdown()
     for (const batch of batches) answerAll(batch)
   }
+}
+
+/** Has a batch under way, so that what is asked next waits for its turn's end. */
+export async function occupy({ lane, batches }: LaneHarness): Promise<{ result: Promise<string> }> {
+  const result = lane.run('first', farAway())
+  result.catch(() => {})
+  await until(() => batches.length === 1)
+  return { result }
 }
 
 /** Answers each request of a batch with its own text in capitals. */

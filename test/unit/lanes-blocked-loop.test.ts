@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { settled, sleep, until } from '../support/wait.js'
-import { answerAll, type Batch, closeLanes, createLane, type LaneHarness } from './lane-harness.js'
+import { answerAll, type Batch, closeLanes, createLane, type LaneHarness, occupy } from './lane-harness.js'
 
 afterEach(closeLanes)
 
@@ -66,12 +66,12 @@ describe('a block of the loop for longer than the timeout, with a healthy Redis,
       if (held.length === 0) held.push(batch)
       else setTimeout(() => answerAll(batch), 50)
     })
-    const first = harness.lane.run('first', performance.now() + 60_000)
+    const first = await occupy(harness)
     const results = ask(harness, 50)
     block(BLOCK)
     expect(failed(await results)).toBe(0)
     held.forEach(answerAll)
-    await first
+    await first.result
     expectNoOutage(harness)
   })
 

@@ -24,15 +24,20 @@ function watchTimers(): { readonly live: () => number; readonly stop: () => void
   return { live: () => live.size, stop: () => hook.disable() }
 }
 
+/** A batch leaves at once, or at the end of the turn. */
+async function sent({ batches }: LaneHarness): Promise<void> {
+  while (batches.length === 0) await new Promise((resolve) => setImmediate(resolve))
+}
+
 /** Opens by a failed batch, refuses, and closes by a probe. */
 async function cycle(harness: LaneHarness): Promise<void> {
   const { lane, batches } = harness
   const served = lane.run('served', farAway())
+  await sent(harness)
   answerAll(batches.pop() as (typeof batches)[number])
   await served
   const failing = lane.run('failing', farAway()).catch(() => {})
-  // While one batch is under way the next waits for the turn to end.
-  if (batches.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await sent(harness)
   failAll(batches.pop() as (typeof batches)[number])
   await failing
   lane.open(DOWN)

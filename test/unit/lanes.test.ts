@@ -13,6 +13,7 @@ import {
   failAll,
   farAway,
   type LaneHarness,
+  occupy,
   WRONG_TYPE,
 } from './lane-harness.js'
 
@@ -25,14 +26,8 @@ async function sendBatch(
 ): Promise<{ batch: Batch; results: Promise<PromiseSettledResult<string>[]> }> {
   const before = batches.length
   const results = Promise.allSettled(requests.map((request) => lane.run(request, farAway())))
-  await until(() => batches.slice(before).reduce((sum, { requests: sent }) => sum + sent.length, 0) === requests.length)
-  const sent = batches.slice(before)
-  const settles = sent.flatMap(({ requests: own, settle }) => own.map((_, index) => ({ settle, index })))
-  return {
-    // Idle, a lane sends the first request alone; to its test the two are one.
-    batch: { requests, settle: (index, error, reply) => settles[index]?.settle(settles[index].index, error, reply) },
-    results,
-  }
+  await until(() => batches.length > before)
+  return { batch: batches[before] as Batch, results }
 }
 
 /** Lets `count` batches of one request fail, one after the other. */
@@ -72,25 +67,33 @@ function deferred<T = void>(): { promise: Promise<T>; resolve: (value: T) => voi
 }
 
 describe('a batch', () => {
-  it('leaves at once when nothing is under way', () => {
+  it('leaves at once when nothing is under way', async () => {
     const { lane, batches } = createLane()
-    lane.run('a', farAway()).catch(() => {})
-    expect(batches.map(({ requests }) => requests)).toEqual([['a']])
+    const results = ['a', 'b'].map((request) => lane.run(request, farAway()))
+    // Before the event loop goes on to anything else.
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+    expect(batches.map(({ requests }) => requests)).toEqual([['a', 'b']])
+    batches.forEach(answerAll)
+    await Promise.all(results)
   })
 
   it('is all that one turn asks while another is under way, in order', async () => {
-    const { lane, batches } = createLane()
-    const results = Promise.all(['first', 'a', 'b', 'c'].map((request) => lane.run(request, farAway())))
-    expect(batches).toHaveLength(1)
+    const harness = createLane()
+    const { lane, batches } = harness
+    const first = await occupy(harness)
+    const results = Promise.all(['a', 'b', 'c'].map((request) => lane.run(request, farAway())))
     await until(() => batches.length === 2)
     expect(batches.map(({ requests }) => requests)).toEqual([['first'], ['a', 'b', 'c']])
     batches.forEach(answerAll)
-    expect(await results).toEqual(['FIRST', 'A', 'B', 'C'])
+    expect(await results).toEqual(['A', 'B', 'C'])
+    expect(await first.result).toBe('FIRST')
   })
 
   it('gathers what is asked in microtasks of the same turn too', async () => {
-    const { lane, batches } = createLane()
-    const results = [lane.run('first', farAway()), lane.run('a', farAway())]
+    const harness = createLane()
+    const { lane, batches } = harness
+    await occupy(harness)
+    const results = [lane.run('a', farAway())]
     await Promise.resolve()
     results.push(lane.run('b', farAway()))
     await Promise.resolve()
@@ -102,8 +105,10 @@ describe('a batch', () => {
   })
 
   it('does not wait for later turns', async () => {
-    const { lane, batches } = createLane()
-    const results = [lane.run('first', farAway()), lane.run('a', farAway())]
+    const harness = createLane()
+    const { lane, batches } = harness
+    await occupy(harness)
+    const results = [lane.run('a', farAway())]
     await until(() => batches.length === 2)
     results.push(lane.run('b', farAway()))
     await until(() => batches.length === 3)
@@ -114,11 +119,11 @@ describe('a batch', () => {
 
   it('is one fire of the breaker', async () => {
     const harness = createLane()
-    const { batch, results } = await sendBatch(harness, ['first', 'a', 'b', 'c', 'd'])
+    const { batch, results } = await sendBatch(harness, ['a', 'b', 'c', 'd'])
     answerAll(batch)
     await results
-    await until(() => stats(harness).successes === 2)
-    expect(stats(harness)).toMatchObject({ fires: 2, failures: 0 })
+    await until(() => stats(harness).successes === 1)
+    expect(stats(harness)).toMatchObject({ fires: 1, failures: 0 })
   })
 
   it('gives each request its own result, in whatever order they come', async () => {
@@ -137,10 +142,9 @@ describe('a batch', () => {
 
   it('gives each request its result when it comes, without waiting for the others', async () => {
     const { lane, batches } = createLane()
-    lane.run('first', farAway()).catch(() => {})
     const [a, b] = [lane.run('a', farAway()), lane.run('b', farAway())]
-    await until(() => batches.length === 2)
-    batches[1]?.settle(1, undefined, 'B')
+    await until(() => batches.length === 1)
+    batches[0]?.settle(1, undefined, 'B')
     expect(await b).toBe('B')
     expect(await isPending(a)).toBe(true)
   })
@@ -173,11 +177,10 @@ describe('a batch', () => {
   it('tells send when each caller gives up', async () => {
     const { lane, batches } = createLane()
     const [soon, late] = [farAway(), farAway() + 1_000]
-    lane.run('first', soon).catch(() => {})
     lane.run('a', soon).catch(() => {})
     lane.run('b', late).catch(() => {})
-    await until(() => batches.length === 2)
-    expect(batches[1]?.deadlines).toEqual([soon, late])
+    await until(() => batches.length === 1)
+    expect(batches[0]?.deadlines).toEqual([soon, late])
   })
 
   it("hands over Redis's own error without the command that ioredis hangs on it", async () => {
@@ -208,13 +211,12 @@ describe('a batch', () => {
 describe('deadlines', () => {
   it('a request without answer fails by its own, though the others of its batch go on', async () => {
     const { lane, batches } = createLane()
-    lane.run('first', farAway()).catch(() => {})
     const soon = lane.run('soon', performance.now() + 30)
     const later = lane.run('later', farAway())
-    await until(() => batches.length === 2)
+    await until(() => batches.length === 1)
     expect(await settled(soon)).toMatchObject({ status: 'rejected', reason: { reason: 'timeout' } })
     expect(await isPending(later)).toBe(true)
-    batches[1]?.settle(1, undefined, 'LATER')
+    batches[0]?.settle(1, undefined, 'LATER')
     expect(await later).toBe('LATER')
   })
 
@@ -388,14 +390,15 @@ describe('opening', () => {
   })
 
   it('refuses what waits for its turn, unsent; what was sent still gets its result', async () => {
-    const { lane, batches } = createLane()
-    const sent = lane.run('sent', farAway())
+    const harness = createLane()
+    const { lane, batches } = harness
+    const sent = await occupy(harness)
     const waiting = lane.run('waiting', farAway())
     lane.open(DOWN)
     await expect(waiting).rejects.toMatchObject({ reason: 'circuit-open' })
-    expect(batches.map(({ requests }) => requests)).toEqual([['sent']])
+    expect(batches.map(({ requests }) => requests)).toEqual([['first']])
     batches.forEach(answerAll)
-    expect(await sent).toBe('SENT')
+    expect(await sent.result).toBe('FIRST')
     expect(lane.inFlight).toBe(0)
   })
 })
@@ -438,11 +441,12 @@ describe('the bound on requests under way', () => {
     const runs = [lane.run('a', farAway()), lane.run('b', farAway())]
     await expect(lane.run('c', farAway())).rejects.toMatchObject({ reason: 'overloaded' })
     expect(lane.inFlight).toBe(2)
-    await until(() => batches.length === 2)
+    await until(() => batches.length === 1)
     batches.forEach(answerAll)
     await Promise.all(runs)
     const again = lane.run('d', farAway())
-    batches.slice(2).forEach(answerAll)
+    await until(() => batches.length === 2)
+    batches.slice(1).forEach(answerAll)
     expect(await again).toBe('D')
   })
 
@@ -458,9 +462,10 @@ describe('the bound on requests under way', () => {
     const harness = createLane({ maxInFlight: 10 })
     await failBatches(harness, 1)
     await settled(harness.lane.run('late', performance.now() + 10))
-    const [sent, waiting] = [harness.lane.run('sent', farAway()), harness.lane.run('waiting', farAway())]
+    const { batch, results: sent } = await sendBatch(harness)
+    const waiting = harness.lane.run('waiting', farAway())
     harness.lane.open(DOWN)
-    failAll(harness.batches.at(-1) as Batch)
+    failAll(batch)
     await Promise.allSettled([sent, waiting])
     expect(harness.lane.inFlight).toBe(0)
   })
@@ -487,6 +492,7 @@ describe('half-open', () => {
     probe.resolve()
     await until(() => lane.breaker.closed)
     const run = lane.run('b', farAway())
+    await until(() => batches.length === 1)
     batches.forEach(answerAll)
     expect(await run).toBe('B')
   })
@@ -659,13 +665,12 @@ describe('the connection', () => {
   it('that is made too late fails what waited by its deadline, and sends it no more', async () => {
     const ready = deferred()
     const { lane, batches } = createLane({ usable: () => ready.promise })
-    lane.run('first', farAway()).catch(() => {})
     const soon = lane.run('soon', performance.now() + 20)
     const later = lane.run('later', farAway())
     expect(await settled(soon)).toMatchObject({ reason: { reason: 'timeout' } })
     ready.resolve()
-    await until(() => batches.length === 2)
-    expect(batches.map(({ requests }) => requests)).toEqual([['first'], ['later']])
+    await until(() => batches.length === 1)
+    expect(batches.map(({ requests }) => requests)).toEqual([['later']])
     batches.forEach(answerAll)
     expect(await later).toBe('LATER')
   })
@@ -692,8 +697,9 @@ describe('the connection', () => {
 
 describe('shutdown', () => {
   it('refuses what comes after, and what waits for its turn', async () => {
-    const { lane } = createLane()
-    lane.run('sent', farAway()).catch(() => {})
+    const harness = createLane()
+    const { lane } = harness
+    await occupy(harness)
     const waiting = lane.run('waiting', farAway())
     lane.shutdown()
     await expect(waiting).rejects.toBeInstanceOf(RedisFailure)
@@ -703,7 +709,7 @@ describe('shutdown', () => {
   it('lets what is under way settle', async () => {
     const { lane, batches } = createLane()
     const [a, b] = [lane.run('a', farAway()), lane.run('b', performance.now() + 20)]
-    await until(() => batches.length === 2)
+    await until(() => batches.length === 1)
     lane.shutdown()
     batches[0]?.settle(0, undefined, 'A')
     expect(await a).toBe('A')
