@@ -17,49 +17,82 @@ export const GUARD: { readonly none: 'none'; readonly present: 'present'; readon
 })
 
 /**
- * Saves a session, guarded. Atomic because between any two of these steps another process could destroy the session
- * (it would come back) or write a newer one (it would be lost).
+ * Saves sessions, guarded, each for itself. Atomic because between any two steps of one another process could destroy
+ * the session (it would come back) or write a newer one (it would be lost). Several at a time because a command costs
+ * more than what it does.
  *
- * KEYS  1 session, 2 its revocation marker (same slot)
- * ARGV  1 value
- *       2 ttl in ms, '' for none
- *       3 not-after in ms of Redis's own clock, '' for none: a save that sat in a socket until its caller was told
- *         that it failed must not be applied
- *       4 'none' | 'present' | 'digest'
- *       5… with 'digest': the acceptable SHA-1 digests of what is stored, and 'absent' where nothing may be
- * Returns 'saved', 'unchanged' (with 'digest': this very value was stored already), 'revoked', 'late', 'gone', or
- *   { 'conflict', stored value }; an error reply as Redis made it (pcall: Redis 6.2 would wrap it otherwise).
+ * KEYS  for each: session, its revocation marker (same slot)
+ * ARGV  for each: value
+ *       ttl in ms, '' for none
+ *       not-after in ms of Redis's own clock, '' for none: a save that sat in a socket until its caller was told that
+ *       it failed must not be applied
+ *       'none' | 'present' | number of digests, which follow: the acceptable SHA-1 digests of what is stored, and
+ *       'absent' where nothing may be
+ * Returns for each: 'saved', 'unchanged' (with digests: this very value was stored already), 'revoked', 'late', 'gone',
+ *   { 'conflict', stored value }, or { 'error', text } of an error reply as Redis made it (pcall: Redis 6.2 would wrap
+ *   it otherwise).
  */
 export const SAVE: Script = script(`
-if redis.call('EXISTS', KEYS[2]) == 1 then return 'revoked' end
-if ARGV[3] ~= '' then
-  local now = redis.call('TIME')
-  if now[1] * 1000 + now[2] / 1000 > tonumber(ARGV[3]) then return 'late' end
-end
-local result = 'saved'
-if ARGV[4] == 'digest' then
-  local stored = redis.call('GET', KEYS[1])
-  local digest = stored and redis.sha1hex(stored) or 'absent'
-  local expected = false
-  for i = 5, #ARGV do
-    if ARGV[i] == digest then expected = true end
+local now
+local function save(key, marker, at)
+  if redis.call('EXISTS', marker) == 1 then return 'revoked' end
+  if ARGV[at + 2] ~= '' then
+    if not now then
+      local time = redis.call('TIME')
+      now = time[1] * 1000 + time[2] / 1000
+    end
+    if now > tonumber(ARGV[at + 2]) then return 'late' end
   end
-  if not expected then
-    if not stored then return 'gone' end
-    return {'conflict', stored}
+  local result = 'saved'
+  local digests = tonumber(ARGV[at + 3])
+  if digests then
+    local stored = redis.pcall('GET', key)
+    if type(stored) == 'table' then return {'error', stored.err} end
+    local digest = stored and redis.sha1hex(stored) or 'absent'
+    local expected = false
+    for i = at + 4, at + 3 + digests do
+      if ARGV[i] == digest then expected = true end
+    end
+    if not expected then
+      if not stored then return 'gone' end
+      return {'conflict', stored}
+    end
+    if digest == redis.sha1hex(ARGV[at]) then result = 'unchanged' end
   end
-  if digest == redis.sha1hex(ARGV[1]) then result = 'unchanged' end
+  local command = {'SET', key, ARGV[at]}
+  if ARGV[at + 1] ~= '' then
+    command[4] = 'PX'
+    command[5] = ARGV[at + 1]
+  end
+  if ARGV[at + 3] == 'present' then command[#command + 1] = 'XX' end
+  local reply = redis.pcall(unpack(command))
+  if not reply then return 'gone' end
+  if reply.err then return {'error', reply.err} end
+  return result
 end
-local command = {'SET', KEYS[1], ARGV[1]}
-if ARGV[2] ~= '' then
-  command[4] = 'PX'
-  command[5] = ARGV[2]
+local replies = {}
+local at = 1
+for i = 1, #KEYS, 2 do
+  replies[#replies + 1] = save(KEYS[i], KEYS[i + 1], at)
+  at = at + 4 + (tonumber(ARGV[at + 3]) or 0)
 end
-if ARGV[4] == 'present' then command[#command + 1] = 'XX' end
-local reply = redis.pcall(unpack(command))
-if not reply then return 'gone' end
-if reply.err then return reply end
-return result
+return replies
+`)
+
+/**
+ * Sets the expiries of several sessions: PEXPIRE for each, in one command.
+ *
+ * KEYS  the sessions
+ * ARGV  for each: ttl in ms
+ * Returns for each: 1, 0 where there is no such session, or { 'error', text } of an error reply as Redis made it.
+ */
+export const TOUCH: Script = script(`
+local replies = {}
+for i, key in ipairs(KEYS) do
+  local reply = redis.pcall('PEXPIRE', key, ARGV[i])
+  replies[i] = type(reply) == 'table' and {'error', reply.err} or reply
+end
+return replies
 `)
 
 /**

@@ -5,7 +5,7 @@ import type { LaneName, Sent, Settle } from '../lanes.js'
 import { corked, type Link } from './connect.js'
 import { isNoScript } from './failures.js'
 import { isMarker, markerKey, startsWithPattern } from './keys.js'
-import { DELETE_IF, DESTROY, GUARD, SAVE, type Script } from './scripts.js'
+import { DELETE_IF, DESTROY, GUARD, SAVE, type Script, TOUCH } from './scripts.js'
 
 /** A value as Redis keeps it: text, or bytes where the serializer is binary. */
 export type Raw = string | Buffer
@@ -16,6 +16,17 @@ export interface WriteRequest {
   readonly key: string
   /** Called when it leaves, with the server and the moment (monotonic ms) at which its caller is told that it failed. */
   readonly send: (link: Link, deadline: number) => Promise<unknown>
+  /** Where neighbours of its kind may leave in one command with it. */
+  readonly bulk?: Bulk
+}
+
+/** A request's part of a script that does many of its kind, each for itself. */
+export interface Bulk {
+  readonly script: Script
+  readonly keys: readonly string[]
+  readonly args: (link: Link, deadline: number) => readonly Raw[]
+  /** What the script replied for it. @throws the error that Redis replied with */
+  readonly reply: (entry: unknown) => unknown
 }
 
 /** What a save is checked against, see {@link SAVE}. */
@@ -34,6 +45,9 @@ export interface SaveCommand {
   readonly ttl: number | undefined
   readonly guard: Guard
 }
+
+/** Requests in one command at most: Redis does nothing else meanwhile. */
+const MAX_BULK = 64
 
 /** Probed keys; nothing is ever stored there. */
 const PROBE = 'session-store-probe'
@@ -81,12 +95,16 @@ export class SessionCommands {
     })
   }
 
-  /** Sends writes: one command each, in order, in one write to the socket. */
+  /** Sends writes in order, in one write to the socket; neighbours that can be are one command (not on Cluster: slots). */
   sendWrites(link: Link, batch: readonly Sent<WriteRequest>[], settle: Settle<unknown>): void {
     corked(link.client, batch.length > 1, () => {
-      batch.forEach(({ request, deadline }, index) => {
-        deliver(request.send(link, deadline), index, settle)
-      })
+      for (let start = 0; start < batch.length; ) {
+        const { request, deadline } = batch[start] as Sent<WriteRequest>
+        const end = this.#onCluster ? start + 1 : endOfBulk(batch, start)
+        if (end === start + 1) deliver(request.send(link, deadline), start, settle)
+        else this.#sendBulk(link, batch, start, end, settle)
+        start = end
+      }
     })
   }
 
@@ -97,15 +115,21 @@ export class SessionCommands {
   }
 
   save(command: SaveCommand): WriteRequest {
-    const keys = this.#keys(command.sid)
-    const { guard } = command
-    const digests = guard.kind === 'digest' ? guard.digests : []
-    const ttl = command.ttl === undefined ? '' : String(command.ttl)
-    const send = (link: Link, deadline: number): Promise<SaveReply> => {
-      const args = [command.value, ttl, link.notAfter(deadline), guard.kind, ...digests]
-      return this.#evaluate(link, SAVE, keys, args).then(saveReply)
+    const { value, ttl, guard } = command
+    const [known, digests] = guard.kind === 'digest' ? [String(guard.digests.length), guard.digests] : [guard.kind, []]
+    const bulk: Bulk = {
+      script: SAVE,
+      keys: this.#keys(command.sid),
+      args: (link, deadline) => [
+        value,
+        ttl === undefined ? '' : String(ttl),
+        link.notAfter(deadline),
+        known,
+        ...digests,
+      ],
+      reply: saveReply,
     }
-    return { key: keys[0], send }
+    return this.#alone(bulk)
   }
 
   /** Deletes a session and leaves a marker, for `revokeFor` ms or what is left of it. */
@@ -129,7 +153,8 @@ export class SessionCommands {
   /** Sets a session's expiry, ms from now. The reply is 1, or 0 when there is no such session. */
   touch(sid: string, ttl: number): WriteRequest {
     const key = this.key(sid)
-    return { key, send: ({ client }) => client.pexpire(key, ttl) }
+    const bulk: Bulk = { script: TOUCH, keys: [key], args: () => [String(ttl)], reply: replied }
+    return { key, send: ({ client }) => client.pexpire(key, ttl), bulk }
   }
 
   /** Reads the clock of the server that has this session, see {@link Link.measure}. */
@@ -194,13 +219,55 @@ export class SessionCommands {
     } while (cursor !== '0')
   }
 
+  /** A request that is a script of its own where it has no neighbours. */
+  #alone(bulk: Bulk): WriteRequest {
+    const { script, keys, args, reply } = bulk
+    const send = async (link: Link, deadline: number): Promise<unknown> => {
+      const replies = await this.#evaluate(link, script, keys, args(link, deadline))
+      return reply((replies as unknown[])[0])
+    }
+    return { key: keys[0] as string, send, bulk }
+  }
+
+  #sendBulk(
+    link: Link,
+    batch: readonly Sent<WriteRequest>[],
+    start: number,
+    end: number,
+    settle: Settle<unknown>,
+  ): void {
+    const { script } = (batch[start] as Sent<WriteRequest>).request.bulk as Bulk
+    const keys: string[] = []
+    const args: Raw[] = []
+    for (let at = start; at < end; at++) {
+      const { request, deadline } = batch[at] as Sent<WriteRequest>
+      const bulk = request.bulk as Bulk
+      keys.push(...bulk.keys)
+      args.push(...bulk.args(link, deadline))
+    }
+    this.#evaluate(link, script, keys, args).then(
+      (replies) => {
+        for (let at = start; at < end; at++) {
+          try {
+            settle(at, undefined, batch[at]?.request.bulk?.reply((replies as unknown[])[at - start]))
+          } catch (error) {
+            settle(at, error)
+          }
+        }
+      },
+      (error: unknown) => {
+        for (let at = start; at < end; at++) settle(at, error)
+      },
+    )
+  }
+
   #keys(sid: string): [string, string] {
     const key = this.#prefix + sid
     return [key, markerKey(key, this.#onCluster)]
   }
 
   /** EVALSHA; where Redis does not know the script (restarted, another server), EVAL, which also loads it. */
-  #evaluate(link: Link, { sha, source }: Script, keys: string[], args: Raw[]): Promise<unknown> {
+  #evaluate(link: Link, { sha, source }: Script, keys: readonly string[], args: readonly Raw[]): Promise<unknown> {
     const client = link.client as Redis & EvalBuffer
     const rest = [keys.length, ...keys, ...args] as const
     const reply = this.#binary ? client.evalshaBuffer(sha, ...rest) : client.evalsha(sha, ...rest)
@@ -211,9 +278,35 @@ export class SessionCommands {
   }
 }
 
-function saveReply(reply: unknown): SaveReply {
+/** Where the run of requests ends that begins there and may leave as one command. */
+function endOfBulk(batch: readonly Sent<WriteRequest>[], start: number): number {
+  const script = batch[start]?.request.bulk?.script
+  const limit = Math.min(batch.length, start + MAX_BULK)
+  let end = start + 1
+  while (script !== undefined && end < limit && batch[end]?.request.bulk?.script === script) end++
+  return end
+}
+
+function saveReply(entry: unknown): SaveReply {
+  const reply = replied(entry)
   if (Array.isArray(reply)) return { result: 'conflict', stored: reply[1] as Raw }
-  return { result: text(reply) as Exclude<SaveReply['result'], 'conflict'> }
+  return SIMPLE[text(reply)] as SaveReply
+}
+
+const SIMPLE: Readonly<Record<string, SaveReply>> = Object.freeze({
+  saved: { result: 'saved' },
+  unchanged: { result: 'unchanged' },
+  revoked: { result: 'revoked' },
+  late: { result: 'late' },
+  gone: { result: 'gone' },
+})
+
+/** An error reply inside of a script's reply is thrown as ioredis would have. */
+function replied(entry: unknown): unknown {
+  if (!Array.isArray(entry) || text(entry[0]) !== 'error') return entry
+  const error = new Error(text(entry[1]))
+  error.name = 'ReplyError'
+  throw error
 }
 
 /** ioredis has a Buffer twin of every command; its types leave out these two. */

@@ -42,12 +42,12 @@ async function mixed(store: ResilientStore, loaded: Map<string, TestSession>): P
 const FAULTS: readonly (readonly [string, (proxy: TcpProxy) => { readonly hits: number }])[] = [
   ['before the 1st read’s reply', (proxy) => proxy.cutBeforeReply('MGET')],
   ['amid the 2nd read’s reply', (proxy) => proxy.cutMidReply('MGET', { nth: 2, bytes: 100 })],
-  ['before the 5th save', (proxy) => proxy.cutBeforeCommand(saveOf(), { nth: 5 })],
-  ['after the 3rd save', (proxy) => proxy.cutAfterCommand(saveOf(), { nth: 3 })],
-  ['before the 4th save’s reply', (proxy) => proxy.cutBeforeReply(saveOf(), { nth: 4 })],
+  ['before the 3rd turn’s saves', (proxy) => proxy.cutBeforeCommand(saveOf(), { nth: 3 })],
+  ['after the 3rd turn’s saves', (proxy) => proxy.cutAfterCommand(saveOf(), { nth: 3 })],
+  ['before the reply to the 2nd turn’s saves', (proxy) => proxy.cutBeforeReply(saveOf(), { nth: 2 })],
   ['after the 2nd destroy’s reply', (proxy) => proxy.cutAfterReply(destroyOf(), { nth: 2 })],
   ['before the 6th touch’s reply', (proxy) => proxy.cutBeforeReply('PEXPIRE', { nth: 6 })],
-  ['and the replies swallowed from the 3rd save on', (proxy) => proxy.swallowReply(saveOf(), { nth: 3 })],
+  ['and the replies swallowed from the 3rd turn’s saves on', (proxy) => proxy.swallowReply(saveOf(), { nth: 3 })],
 ]
 
 describe.each(['strict', 'available'] as const satisfies readonly DegradationPreset[])('under %s', (degradation) => {

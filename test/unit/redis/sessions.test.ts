@@ -3,8 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Sent, Settle } from '../../../src/lanes.js'
 import type { Link } from '../../../src/redis/connect.js'
-import { DELETE_IF, DESTROY, SAVE } from '../../../src/redis/scripts.js'
-import { asking, SessionCommands, sha1, type WriteRequest } from '../../../src/redis/sessions.js'
+import { DELETE_IF, DESTROY, SAVE, TOUCH } from '../../../src/redis/scripts.js'
+import { asking, type SaveCommand, SessionCommands, sha1, type WriteRequest } from '../../../src/redis/sessions.js'
 import { until } from '../../support/wait.js'
 
 type Call = [name: string, ...args: unknown[]]
@@ -160,11 +160,79 @@ describe('writes', () => {
   })
 })
 
+describe('neighbours of a kind', () => {
+  const save = (sid: string, kind: 'none' | 'present' = 'none'): SaveCommand => {
+    return { sid, value: `{"${sid}":1}`, ttl: 60_000, guard: { kind } }
+  }
+  const sent = (calls: Call[]): Call[] => calls.filter(([name]) => !name.includes('cork'))
+
+  it.each([false, true])('are one command, and each gets its own answer (bytes: %s)', async (binary) => {
+    const word = (text: string): unknown => (binary ? Buffer.from(text) : text)
+    const { commands, link, calls } = setUp({
+      binary,
+      reply: () => [word('saved'), [word('error'), word('OOM command not allowed')], word('gone')],
+    })
+    const digest: SaveCommand = { ...save('b'), guard: { kind: 'digest', digests: ['x', 'absent'] } }
+    const requests = [save('a'), digest, save('c', 'present')].map((command) => commands.save(command))
+    expect(await outcomes(writes(commands), link, requests)).toEqual([
+      { result: 'saved' },
+      expect.objectContaining({ name: 'ReplyError', message: 'OOM command not allowed' }),
+      { result: 'gone' },
+    ])
+    const keys = ['sess:a', '{sess:a}:revoked', 'sess:b', '{sess:b}:revoked', 'sess:c', '{sess:c}:revoked']
+    const args = [
+      ...['{"a":1}', '60000', 'not after 1000', 'none'],
+      ...['{"b":1}', '60000', 'not after 1001', '2', 'x', 'absent'],
+      ...['{"c":1}', '60000', 'not after 1002', 'present'],
+    ]
+    expect(sent(calls)).toEqual([[binary ? 'evalshaBuffer' : 'evalsha', SAVE.sha, 6, ...keys, ...args]])
+  })
+
+  it('keep their place between others', async () => {
+    const { commands, link, calls } = setUp({ reply: (name) => (name === 'evalsha' ? [1, 0] : 1) })
+    const requests = [
+      ...[commands.expireNow('a'), commands.touch('a', 1), commands.touch('b', 2)],
+      ...[commands.expireNow('b'), commands.touch('c', 3)],
+    ]
+    expect(await outcomes(writes(commands), link, requests)).toEqual([1, 1, 0, 1, 1])
+    expect(sent(calls)).toEqual([
+      ['del', 'sess:a'],
+      ['evalsha', TOUCH.sha, 2, 'sess:a', 'sess:b', '1', '2'],
+      ['del', 'sess:b'],
+      ['pexpire', 'sess:c', 3],
+    ])
+  })
+
+  it('are not too many at a time', async () => {
+    const { commands, link, calls } = setUp({ reply: (_, __, keys) => Array(keys as number).fill(1) })
+    const requests = Array.from({ length: 150 }, (_, n) => commands.touch(`session ${n}`, 1))
+    expect(await outcomes(writes(commands), link, requests)).toEqual(Array(150).fill(1))
+    expect(sent(calls).map(([, , keys]) => keys)).toEqual([64, 64, 22])
+  })
+
+  it('fail together where their command fails', async () => {
+    const trouble = new Error('LOADING')
+    const reply = (): never => {
+      throw trouble
+    }
+    const { commands, link } = setUp({ reply })
+    const requests = [commands.save(save('a')), commands.save(save('b'))]
+    expect(await outcomes(writes(commands), link, requests)).toEqual([trouble, trouble])
+  })
+
+  it('go one by one on Cluster, where each has its own slot', async () => {
+    const { commands, link, calls } = setUp({ isCluster: true, reply: () => ['saved'] })
+    const requests = [commands.save(save('a')), commands.save(save('b'))]
+    expect(await outcomes(writes(commands), link, requests)).toEqual([{ result: 'saved' }, { result: 'saved' }])
+    expect(sent(calls).map(([, , keys]) => keys)).toEqual([2, 2])
+  })
+})
+
 describe('a save', () => {
   const save = { sid: 'a', value: '{}', ttl: 60_000, guard: { kind: 'none' } } as const
 
   it('is the script with session and marker, value, ttl, not-after and guard', async () => {
-    const { commands, link, calls } = setUp({ reply: () => 'saved' })
+    const { commands, link, calls } = setUp({ reply: () => ['saved'] })
     expect(await commands.save(save).send(link, 1_234)).toEqual({ result: 'saved' })
     expect(calls).toEqual([
       ['evalsha', SAVE.sha, 2, 'sess:a', '{sess:a}:revoked', '{}', '60000', 'not after 1234', 'none'],
@@ -172,24 +240,24 @@ describe('a save', () => {
   })
 
   it('without end has no ttl, and digests follow their guard', async () => {
-    const { commands, link, calls } = setUp({ reply: () => 'saved' })
+    const { commands, link, calls } = setUp({ reply: () => ['saved'] })
     await commands
       .save({ ...save, ttl: undefined, guard: { kind: 'digest', digests: ['absent', 'abc'] } })
       .send(link, 1)
-    expect(calls[0]?.slice(5)).toEqual(['{}', '', 'not after 1', 'digest', 'absent', 'abc'])
+    expect(calls[0]?.slice(5)).toEqual(['{}', '', 'not after 1', '2', 'absent', 'abc'])
   })
 
   it.each(['saved', 'revoked', 'late', 'gone'])("hands over '%s', also where replies are bytes", async (word) => {
-    const text = setUp({ reply: () => word })
+    const text = setUp({ reply: () => [word] })
     expect(await text.commands.save(save).send(text.link, 1)).toEqual({ result: word })
-    const binary = setUp({ binary: true, reply: () => Buffer.from(word) })
+    const binary = setUp({ binary: true, reply: () => [Buffer.from(word)] })
     expect(await binary.commands.save(save).send(binary.link, 1)).toEqual({ result: word })
   })
 
   it('in conflict hands over what is stored', async () => {
-    const text = setUp({ reply: () => ['conflict', '{"n":1}'] })
+    const text = setUp({ reply: () => [['conflict', '{"n":1}']] })
     expect(await text.commands.save(save).send(text.link, 1)).toEqual({ result: 'conflict', stored: '{"n":1}' })
-    const bytes = setUp({ binary: true, reply: () => [Buffer.from('conflict'), Buffer.from([255])] })
+    const bytes = setUp({ binary: true, reply: () => [[Buffer.from('conflict'), Buffer.from([255])]] })
     expect(await bytes.commands.save(save).send(bytes.link, 1)).toEqual({
       result: 'conflict',
       stored: Buffer.from([255]),
@@ -203,7 +271,7 @@ describe('a save', () => {
         binary,
         reply: (name) => {
           if (name.startsWith('evalsha')) throw new Error('NOSCRIPT No matching script. Please use EVAL.')
-          return 'saved'
+          return ['saved']
         },
       })
       expect(await commands.save(save).send(link, 1)).toEqual({ result: 'saved' })
@@ -297,7 +365,7 @@ describe('on Cluster', () => {
       isCluster: true,
       reply: (name) => {
         if (name === 'evalsha') throw new Error('NOSCRIPT No matching script. Please use EVAL.')
-        return 'saved'
+        return ['saved']
       },
     })
     const save = commands.save({ sid: 'a', value: '{}', ttl: 1, guard: { kind: 'none' } })
