@@ -20,26 +20,18 @@ export class Codec {
     this.#clock = clock
   }
 
-  /** @throws what the serializer throws, and TypeError for a result that Redis cannot keep */
-  async encode(sid: string, session: SessionData): Promise<Raw> {
+  /** A promise only where the serializer gives one. @throws what the serializer throws, and TypeError for a result that Redis cannot keep */
+  encode(sid: string, session: SessionData): Raw | Promise<Raw> {
     const { serializer, prefix } = this.#options
-    let value: unknown = serializer.stringify(session as StoredSession, { sid, prefix })
-    if (isThenable(value)) value = await value
-    if (typeof value !== 'string' && !Buffer.isBuffer(value)) {
-      throw new TypeError(`the serializer returned ${typeof value} instead of a string or a Buffer`)
-    }
-    return value
+    const value: unknown = serializer.stringify(session as StoredSession, { sid, prefix })
+    return isThenable(value) ? Promise.resolve(value).then(storable) : storable(value)
   }
 
-  /** A fresh object each time. @throws what the serializer throws, and TypeError for anything but an object */
-  async decode(sid: string, raw: Raw): Promise<StoredSession> {
+  /** A fresh object each time, a promise only where the serializer gives one. @throws what the serializer throws, and TypeError for anything but an object */
+  decode(sid: string, raw: Raw): StoredSession | Promise<StoredSession> {
     const { serializer, prefix } = this.#options
-    let session: unknown = serializer.parse(asParsed(raw, serializer.binary === true), { sid, prefix })
-    if (isThenable(session)) session = await session
-    if (typeof session !== 'object' || session === null || Array.isArray(session)) {
-      throw new TypeError('the stored value is not a session')
-    }
-    return session as StoredSession
+    const session: unknown = serializer.parse(asParsed(raw, serializer.binary === true), { sid, prefix })
+    return isThenable(session) ? Promise.resolve(session).then(checked) : checked(session)
   }
 
   /**
@@ -83,9 +75,19 @@ export class Codec {
   #left(cookie: StoredCookie | undefined): number | undefined {
     const expires = cookie?.expires
     if (expires == null || typeof expires === 'boolean') return undefined
-    const at = new Date(expires).getTime()
+    const at = typeof expires === 'string' ? Date.parse(expires) : new Date(expires).getTime()
     return Number.isNaN(at) ? undefined : at - this.#clock.wall()
   }
+}
+
+function storable(value: unknown): Raw {
+  if (typeof value === 'string' || Buffer.isBuffer(value)) return value
+  throw new TypeError(`the serializer returned ${typeof value} instead of a string or a Buffer`)
+}
+
+function checked(session: unknown): StoredSession {
+  if (typeof session === 'object' && session !== null && !Array.isArray(session)) return session as StoredSession
+  throw new TypeError('the stored value is not a session')
 }
 
 /** What this process wrote itself (it waits in the queue or the cache), in the form in which Redis would give it back. */

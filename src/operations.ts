@@ -16,7 +16,7 @@ import type { NearCache } from './near-cache.js'
 import type { Lanes, Nodes } from './node.js'
 import type { Concurrency } from './options.js'
 import { decideDestroy, decideRead, decideSave, type Operation } from './policy.js'
-import { noteAttempt, type Provenance, provenanceOf, remember, type SessionSource } from './provenance.js'
+import { NO_ATTEMPTS, noteAttempt, type Provenance, provenanceOf, remember, type SessionSource } from './provenance.js'
 import { type Reconciliation, reconcile } from './reconcile.js'
 import { GUARD } from './redis/scripts.js'
 import { type Guard, type Raw, type ReadRequest, type SessionCommands, sha1 } from './redis/sessions.js'
@@ -110,7 +110,8 @@ export class Operations {
     }
     let session: StoredSession
     try {
-      session = await this.#on.codec.decode(sid, raw)
+      const decoded = this.#on.codec.decode(sid, raw)
+      session = decoded instanceof Promise ? await decoded : decoded
     } catch (error) {
       await this.#unreadable(sid, raw, error, sentAt + options.timeout)
       return null
@@ -118,7 +119,7 @@ export class Operations {
     // So is what it did while the session was parsed.
     if (this.#isDestroyed(sid)) return null
     this.#keep(sid, raw, session, sentAt, begun)
-    this.#present(session, sid, req, { source: 'redis', raw, confirmedAt: sentAt, server: this.#server(sid) })
+    this.#present(session, sid, req, 'redis', raw, sentAt, this.#server(sid))
     if (options.resetOnRead) this.touch(sid, session, req).catch(() => {})
     return session
   }
@@ -138,7 +139,8 @@ export class Operations {
     const known = provenance ?? track(session, sid, req)
     const order = ++known.begun
     const base = known.raw
-    const encoded = await this.#on.codec.encode(sid, session)
+    const encoding = this.#on.codec.encode(sid, session)
+    const encoded = encoding instanceof Promise ? await encoding : encoding
     const write: Write = { payload: encoded, encoded, base, ttl, order }
     if (this.#isDestroyed(sid)) return this.#refuse('revoked')
     if (this.#on.queue.saves.has(sid)) {
@@ -298,7 +300,7 @@ export class Operations {
     const session = await this.#on.codec.decode(sid, raw)
     const source: SessionSource = 'payload' in copy ? 'queued' : cached
     const confirmedAt = 'confirmedAt' in copy ? lastConfirmed(copy) : undefined
-    this.#present(session, sid, req, { source, raw, confirmedAt, server: copy.server })
+    this.#present(session, sid, req, source, raw, confirmedAt, copy.server)
     await nextTurn()
     // A logout while the session was on its way to its reader is newer.
     return this.#isDestroyed(sid) ? null : session
@@ -313,7 +315,7 @@ export class Operations {
       confirmedAt: undefined,
       server: undefined,
       originalMaxAge: undefined,
-      attempts: [],
+      attempts: NO_ATTEMPTS,
       begun: 0,
       kept: 0,
     })
@@ -325,12 +327,25 @@ export class Operations {
     session: StoredSession,
     sid: string,
     req: Request,
-    from: Pick<Provenance, 'source' | 'raw' | 'confirmedAt' | 'server'>,
+    source: SessionSource,
+    raw: Raw,
+    confirmedAt: number | undefined,
+    server: string | undefined,
   ): void {
     const { cookie } = session as { cookie?: unknown }
     if (typeof cookie !== 'object' || cookie === null) session.cookie = this.#on.freshCookie(req)
     else this.#on.codec.refreshCookie(session)
-    remember(session, req, { sid, ...from, originalMaxAge: maxAgeOf(session), attempts: [], begun: 0, kept: 0 })
+    remember(session, req, {
+      sid,
+      source,
+      raw,
+      confirmedAt,
+      server,
+      originalMaxAge: maxAgeOf(session),
+      attempts: NO_ATTEMPTS,
+      begun: 0,
+      kept: 0,
+    })
   }
 
   /** Keeps a copy for the time without Redis; where the cookie does not tell the session's end, Redis is asked. */
@@ -399,7 +414,9 @@ export class Operations {
       if (isSuperseded(write, provenance)) return
       const sentAt = performance.now()
       const value = write.payload
-      const reply = await saves.run({ sid, value, ttl, guard }, deadline)
+      const command = { sid, value, ttl, guard }
+      let reply = await saves.send(command, deadline)
+      if (reply.result === 'late') reply = await saves.sendLate(command, deadline, sentAt)
       switch (reply.result) {
         case 'saved':
         case 'unchanged':
@@ -408,7 +425,7 @@ export class Operations {
           provenance.own = write.encoded
           provenance.confirmedAt = sentAt
           provenance.server = this.#server(sid)
-          provenance.attempts = []
+          provenance.attempts = NO_ATTEMPTS
           provenance.kept = Math.max(provenance.kept, write.order)
           if (restoring) publish({ type: 'restored', operation: 'set', queued: false })
           this.#overtake(sid, provenance, write)
@@ -689,7 +706,7 @@ function track(session: SessionData, sid: string, req: Request): Provenance {
     confirmedAt: undefined,
     server: undefined,
     originalMaxAge: maxAgeOf(session),
-    attempts: [],
+    attempts: NO_ATTEMPTS,
     begun: 0,
     kept: 0,
   }

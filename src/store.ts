@@ -180,10 +180,10 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override get(sid: string, callback: (error: unknown, session?: SessionData | null) => void): void
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> | undefined {
     const { req } = currentRequest()
-    const loading = this.#open('get', () => this.#operations.load(sid, req))
     // A request that has a session already only reloads it.
-    if (req !== undefined && (req as SessionRequest).session == null) loading.catch(() => this.#unread.set(req, sid))
-    return answer(loading, callback)
+    const isFirst = req !== undefined && (req as SessionRequest).session == null
+    const onError = isFirst ? this.#noteUnread(req, sid) : undefined
+    return this.#run('get', () => this.#operations.load(sid, req), callback, onError)
   }
 
   /** Saves a session. Without error it is in Redis, or queued where the policy says so. */
@@ -192,8 +192,8 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override set(sid: string, session: SessionData, callback?: Callback<void>): Promise<void> | undefined {
     const { req, res } = requestOf(session)
     const awaited = isAwaited(callback)
-    const saving = this.#open('set', () => this.#operations.save(sid, session, req, awaited))
-    return answer(awaited ? saving : this.#tolerate('set', saving, res, callback), callback)
+    const onError = typeof callback === 'function' && !awaited ? this.#tolerate('set', res) : undefined
+    return this.#run('set', () => this.#operations.save(sid, session, req, awaited), callback, onError)
   }
 
   /**
@@ -204,8 +204,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override touch(sid: string, session: SessionData, callback?: () => void): void
   override touch(sid: string, session: SessionData, callback?: () => void): Promise<void> | undefined {
     const { req } = requestOf(session)
-    const touching = this.#open('touch', () => this.#operations.touch(sid, session, req))
-    touching.catch(noop)
+    const touching = this.#run('touch', () => this.#operations.touch(sid, session, req))
     if (typeof callback !== 'function') return touching
     callback()
     return undefined
@@ -221,8 +220,8 @@ export class ResilientStore extends Store implements AsyncDisposable {
       process.nextTick(callback)
       return undefined
     }
-    const destroying = this.#open('destroy', () => this.#operations.destroy(sid, req))
-    return answer(this.#tolerate('destroy', destroying, res, callback), callback)
+    const onError = typeof callback === 'function' ? this.#tolerate('destroy', res) : undefined
+    return this.#run('destroy', () => this.#operations.destroy(sid, req), callback, onError)
   }
 
   /** All sessions, each with its `id`. Walks over the whole of Redis: for maintenance, not for requests. */
@@ -445,20 +444,48 @@ export class ResilientStore extends Store implements AsyncDisposable {
     await withDeadline(Promise.all(checks), Math.min(deadline, performance.now() + this.#options.timeout))
   }
 
-  async #open<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw new StoreClosedError(operation)
+  /**
+   * Begins an operation, counts it until it settles, and answers by callback or promise. The callback runs on a tick of
+   * its own, in its caller's async context: what it throws is not taken for a failure of Redis, and never makes it run
+   * twice.
+   *
+   * @param onError gives what the callback is told of an error; `null` where it need not know
+   */
+  #run<T>(operation: Operation, begin: () => Promise<T>): Promise<T>
+  #run<T>(
+    operation: Operation,
+    begin: () => Promise<T>,
+    callback: Callback<T> | undefined,
+    onError?: (error: unknown) => unknown,
+  ): Promise<T> | undefined
+  #run<T>(
+    operation: Operation,
+    begin: () => Promise<T>,
+    callback?: Callback<T>,
+    onError?: (error: unknown) => unknown,
+  ): Promise<T> | undefined {
     this.#underWay++
-    try {
-      return await run()
-    } finally {
-      this.#underWay--
-    }
+    const called = typeof callback === 'function'
+    const promise = this.#closing === undefined ? begin() : Promise.reject(new StoreClosedError(operation))
+    // Where nobody awaits it, a floating promise must not take the process down.
+    promise.then(
+      (value) => {
+        this.#underWay--
+        if (called) process.nextTick(callback, null, value)
+      },
+      (error: unknown) => {
+        this.#underWay--
+        const told = onError === undefined ? error : onError(error)
+        if (called) process.nextTick(callback, told)
+      },
+    )
+    return called ? undefined : promise
   }
 
   async #walk<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
     const { req } = currentRequest()
     try {
-      return await this.#open(operation, run)
+      return await this.#run(operation, run)
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
       throw this.#operations.tell(operation, error, req, undefined).error
@@ -469,17 +496,19 @@ export class ResilientStore extends Store implements AsyncDisposable {
    * Once the response's head is out, an error in the callback would make Express destroy the socket and cut the body
    * short: the callback gets none then. `onRedisDown` was called; what is lost is reported by an event.
    */
-  #tolerate(
-    operation: 'set' | 'destroy',
-    saving: Promise<void>,
-    res: ServerResponse | undefined,
-    callback: unknown,
-  ): Promise<void> {
-    if (typeof callback !== 'function') return saving
-    return saving.catch((error: unknown) => {
-      if (res?.headersSent !== true) throw error
+  #tolerate(operation: 'set' | 'destroy', res: ServerResponse | undefined): (error: unknown) => unknown {
+    return (error) => {
+      if (res?.headersSent !== true) return error
       publish(this, { type: 'dropped', operation, reason: lossOf(error) })
-    })
+      return null
+    }
+  }
+
+  #noteUnread(req: IncomingMessage, sid: string): (error: unknown) => unknown {
+    return (error) => {
+      this.#unread.set(req, sid)
+      return error
+    }
   }
 
   /** The cookie that the application gives new sessions. */

@@ -363,7 +363,7 @@ describe('a save of which it is not known whether it was applied', () => {
     await cut(proxy, store)
     const sids = Array.from({ length: 100 }, (_, n) => `visitor-${n}`)
     await Promise.all(sids.map((sid) => store.set(sid, session({ sid }))))
-    const broken = [proxy.cutBeforeReply(/^EVAL/, { nth: 20 }), proxy.cutBeforeCommand(/^EVAL/, { nth: 60 })]
+    const broken = [proxy.cutBeforeReply(/^EVAL/, { nth: 2 }), proxy.cutBeforeCommand(/^EVAL/, { nth: 4 })]
     await proxy.accept()
     for (const fault of broken) await fault.hit()
     await untilUp(store)

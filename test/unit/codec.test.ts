@@ -289,11 +289,13 @@ describe('encode and decode', () => {
     const own = codec({
       serializer: { stringify: () => result as string, parse: (value: string) => JSON.parse(value) },
     })
-    await expect(own.encode('abc', given)).rejects.toThrow(TypeError)
+    await expect(async () => own.encode('abc', given)).rejects.toThrow(TypeError)
   })
 
   it.each(['null', '5', '"text"', 'true', '[]'])('%s is no session: a TypeError', async (raw) => {
-    await expect(codec().decode('abc', raw)).rejects.toThrow(new TypeError('the stored value is not a session'))
+    await expect(async () => codec().decode('abc', raw)).rejects.toThrow(
+      new TypeError('the stored value is not a session'),
+    )
   })
 
   it('what the serializer throws or rejects with comes out as it is', async () => {
@@ -301,12 +303,12 @@ describe('encode and decode', () => {
     const rejecting = codec({
       serializer: { stringify: () => Promise.reject(trouble), parse: () => Promise.reject(trouble) },
     })
-    await expect(rejecting.encode('abc', given)).rejects.toBe(trouble)
-    await expect(rejecting.decode('abc', 'x')).rejects.toBe(trouble)
-    await expect(codec().decode('abc', '{"broken')).rejects.toThrow(SyntaxError)
+    await expect(async () => rejecting.encode('abc', given)).rejects.toBe(trouble)
+    await expect(async () => rejecting.decode('abc', 'x')).rejects.toBe(trouble)
+    await expect(async () => codec().decode('abc', '{"broken')).rejects.toThrow(SyntaxError)
     const circular: Record<string, unknown> = { cookie: {} }
     circular.self = circular
-    await expect(codec().encode('abc', circular as unknown as SessionData)).rejects.toThrow(TypeError)
+    await expect(async () => codec().encode('abc', circular as unknown as SessionData)).rejects.toThrow(TypeError)
   })
 })
 

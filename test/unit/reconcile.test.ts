@@ -48,7 +48,8 @@ describe('what is stored instead of the base', () => {
 
   it('is compared as the serializer keeps it', async () => {
     const own = codec({ serializer: 'v8' })
-    const raw = (data: object): Promise<string | Buffer> => own.encode('abc', { cookie: {}, ...data } as SessionData)
+    const raw = async (data: object): Promise<string | Buffer> =>
+      own.encode('abc', { cookie: {}, ...data } as SessionData)
     const from = await raw({ since: new Date(0), ids: new Set([1]) })
     const to = async (data: object): Promise<string> => {
       const versions = { base: from, ours: from, theirs: await raw(data) }
