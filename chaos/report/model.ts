@@ -6,7 +6,7 @@
 /**
  * What a visitor got.
  *
- * - `fresh`: what was asked for, confirmed by Redis
+ * - `fresh`: what was asked for, confirmed by Redis, or from memory while Redis announced every change
  * - `stale`: what was asked for, from the memory of the application process
  * - `queued`: the same, with a change that waits for Redis
  * - `blank`: an empty session, where the application asked for one
