@@ -43,7 +43,7 @@ export interface Settings {
 
 /**
  * What Redis itself loses in a scenario, which no store can keep. `unreplicated`: a failover loses what was acknowledged
- * up to `lag` ms before the fault, and what a master that was replaced still took during it; `everything`: Redis comes back
+ * up to `lag` ms before the fault, and what a master that was replaced still took during it and for as long after; `everything`: Redis comes back
  * empty.
  */
 export type Losses =

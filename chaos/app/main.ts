@@ -4,9 +4,9 @@
  */
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import session from 'express-session'
 import { monotonic } from '../monotonic.js'
+import { StallMeter } from '../stall-meter.js'
 import type { DriverMessage, ShopConfig, ShopMessage, ShopRecord } from './messages.js'
 import { Recorder } from './recorder.js'
 import { createShop } from './shop.js'
@@ -63,11 +63,9 @@ server.on('request', (_request, response) => {
 })
 tell({ kind: 'listening', port: (server.address() as AddressInfo).port })
 
-const delays = monitorEventLoopDelay({ resolution: 5 })
-delays.enable()
+const stalls = new StallMeter()
 const sampling = setInterval(() => {
-  const stall = delays.max / 1e6
-  delays.reset()
+  const stall = stalls.take()
   const store = opened.sample()
   unsent.push({ kind: 'sample', at: monotonic(), stall, rss: process.memoryUsage.rss(), requests, store })
 }, SAMPLE_EVERY)

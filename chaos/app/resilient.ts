@@ -1,5 +1,6 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
 import {
+  type RedisClusterOptions,
   ResilientStore,
   type ResilientStoreOptions,
   requestContext,
@@ -18,18 +19,8 @@ const EVENTS = ['down', 'up', 'queued', 'replayed', 'dropped', 'conflict', 'revo
 /** The library under test, set up as its README shows it. */
 export function openResilientStore(config: ShopConfig, recorder: Recorder): ShopStore {
   const { settings, policy, redis, defect } = config
-  const { password } = redis
-  const cluster =
-    redis.topology === 'cluster'
-      ? new Cluster([...redis.nodes], {
-          natMap: redis.natMap,
-          enableOfflineQueue: false,
-          redisOptions: { maxRetriesPerRequest: 0, ...(password === undefined ? {} : { password }) },
-        })
-      : undefined
-  cluster?.on('error', () => {})
   const options: ResilientStoreOptions = {
-    ...(cluster === undefined ? { redis: optionsFor(redis) } : { client: cluster }),
+    redis: connectionOf(redis),
     timeout: settings.timeout,
     cache: { max: settings.cacheMax, maxBytes: settings.cacheMaxBytes, maxStale: settings.maxStale },
     queue: { max: settings.queueMax, maxBytes: settings.queueMaxBytes, maxAge: settings.queueMaxAge },
@@ -80,7 +71,6 @@ export function openResilientStore(config: ShopConfig, recorder: Recorder): Shop
     },
     async close() {
       await store.close(1000)
-      cluster?.disconnect()
       plain?.disconnect()
     },
   }
@@ -91,7 +81,7 @@ function urlOf(redis: Connection): string | undefined {
   return redis.topology === 'standalone' ? redis.url : undefined
 }
 
-function optionsFor(redis: Connection): RedisOptions {
+function connectionOf(redis: Connection): RedisOptions | RedisClusterOptions {
   const password = redis.password === undefined ? {} : { password: redis.password }
   switch (redis.topology) {
     case 'standalone':
@@ -99,6 +89,6 @@ function optionsFor(redis: Connection): RedisOptions {
     case 'sentinel':
       return { sentinels: [...redis.sentinels], name: redis.name, natMap: redis.natMap, ...password }
     case 'cluster':
-      throw new RangeError('a cluster takes a client of its own')
+      return { cluster: [...redis.nodes], natMap: redis.natMap, redisOptions: password }
   }
 }

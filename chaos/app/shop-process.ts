@@ -29,6 +29,7 @@ export class ShopProcess {
   #sample: Omit<SampleRecord, 'process'> | undefined
   #stall = 0
   #crashes = 0
+  #listens = false
   #stopping = false
   #restart: NodeJS.Timeout | undefined
   #lastWords = ''
@@ -48,9 +49,9 @@ export class ShopProcess {
     return this.#child !== undefined
   }
 
-  /** Whether it takes requests: a front does not send any to one that is about to end. */
+  /** Whether it takes requests: a front does not send any to one that is about to end, or has just begun. */
   get open(): boolean {
-    return this.running && !this.#stopping
+    return this.#listens && !this.#stopping
   }
 
   /** How it is, by its own account; `undefined` while it does not run. */
@@ -110,6 +111,7 @@ export class ShopProcess {
   #hear(message: ShopMessage): void {
     if (message.kind === 'listening') {
       this.#port = message.port
+      this.#listens = true
       this.#log({ kind: 'process', process: this.name, event: 'listening' })
       return
     }
@@ -124,6 +126,7 @@ export class ShopProcess {
 
   #ended(how: string): void {
     this.#child = undefined
+    this.#listens = false
     this.#log({ kind: 'process', process: this.name, event: this.#stopping ? 'stopped' : 'exited', how })
     if (this.#stopping) return
     this.#crashes++

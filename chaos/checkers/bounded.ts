@@ -17,7 +17,7 @@ export function bounded(facts: Facts): Finding {
   for (const operation of facts.operations) {
     const { start, end = facts.end, process } = operation
     if (facts.disturbed({ from: start, to: end })) checked++
-    const limit = timeout + facts.slack(process, { from: start, to: Math.min(end, start + timeout) })
+    const limit = timeout + facts.slack(process, { from: start, to: end })
     const what = `${operation.operation} in process ${process}`
     if (operation.end === undefined) {
       if (end - start > timeout + OLD) breaches.push({ what: `${what} never settled`, records: facts.at(operation) })

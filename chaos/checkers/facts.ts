@@ -18,6 +18,8 @@ export interface Span {
 
 /** What a stall of an event loop does to a measured time: several turns may each be late by it. */
 const STALLS = 3
+/** A loop that is late by less is at ease, in ms. */
+const AT_EASE = 20
 /** Timers, the loopback and the measuring itself, in ms. */
 const COARSE = 60
 /** Samples come every 100 ms: one tells of what was before it. */
@@ -112,7 +114,9 @@ export class Facts {
       .of('sample')
       .filter((sample) => sample.at >= from && sample.at <= to + SAMPLED)
       .filter((sample) => sample.process === process || sample.process === 'runner')
-    return COARSE + STALLS * Math.max(0, ...stalls.map(({ stall }) => stall))
+    const late = stalls.map(({ stall }) => stall)
+    const all = late.filter((stall) => stall > AT_EASE).reduce((sum, stall) => sum + stall, 0)
+    return COARSE + Math.max(all, STALLS * Math.max(0, ...late))
   }
 
   /** From when a fault bit until Redis was as before. */
@@ -139,10 +143,9 @@ export class Facts {
   get lossWindow(): Span | undefined {
     const { loses } = this.header
     if (loses.kind === 'nothing') return undefined
-    return {
-      from: loses.kind === 'everything' ? Number.NEGATIVE_INFINITY : this.firstFault - loses.lag,
-      to: this.lastEnd,
-    }
+    if (loses.kind === 'everything') return { from: Number.NEGATIVE_INFINITY, to: this.lastEnd }
+    const replaced = Math.max(0, ...this.faults.map(({ successor = 0 }) => successor))
+    return { from: this.firstFault - loses.lag, to: Math.max(this.lastEnd, replaced) + loses.lag }
   }
 
   /** How many sessions there were. */

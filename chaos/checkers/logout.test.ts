@@ -93,8 +93,8 @@ describe('P3 logout sticks', () => {
     const elsewhere = { process: 'B', outcome: 'redis' } as const
 
     it('forgives others until its process can have sent it again', () => {
-      expect(verdictOn(lossy().logout(600).comeBack(2900, elsewhere))).toBe('held')
-      expect(verdictOn(lossy().logout(600).comeBack(3100, elsewhere))).toBe('broken')
+      expect(verdictOn(lossy().logout(600).comeBack(3400, elsewhere))).toBe('held')
+      expect(verdictOn(lossy().logout(600).comeBack(3600, elsewhere))).toBe('broken')
       expect(
         verdictOn(
           lossy()

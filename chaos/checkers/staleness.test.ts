@@ -31,6 +31,11 @@ describe('P6 bounded staleness', () => {
     expect(verdictOn(waited.view(4500, undefined, STALE))).toBe('held')
   })
 
+  it('takes a save that nobody awaited for one that may have been made', () => {
+    const unawaited = { outcome: 'answered', told: 0 } as const
+    expect(verdictOn(long().put(1500, 1, unawaited).view(2500, undefined, STALE))).toBe('held')
+  })
+
   it('knows that a process that was started again had nothing', () => {
     expect(verdictOn(long().login(100).ended(500).view(1500, undefined, STALE))).toBe('broken')
   })

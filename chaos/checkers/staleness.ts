@@ -30,7 +30,8 @@ function tooOld(facts: Facts, read: OperationRecord): Evidence | undefined {
   const waited = known.filter(({ outcome, operation }) => outcome === 'queued' && operation === 'set')
   const replayed = waited.flatMap(({ end = start }) => facts.events(process, 'replayed', { from: end, to: start }))
   // A new session has nothing that Redis could have confirmed: its age counts from its first save.
-  const confirmed = known.filter(isConfirmed)
+  // What nobody awaited may have been saved all the same.
+  const confirmed = known.filter((each) => isConfirmed(each) || each.outcome === 'answered')
   const confirmations = confirmed.length === 0 && read.outcome === 'queued' ? waited.slice(0, 1) : confirmed
   const latest = Math.max(...confirmations.map(({ end = start }) => end), ...replayed.map(({ at }) => at))
   const age = start - latest

@@ -1,11 +1,11 @@
 /** One run: a topology, application processes on it, visitors, faults, an audit. What happened is its result. */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ShopProcess } from '../app/shop-process.js'
 import type { Driver } from '../drivers/contract.js'
 import { History } from '../history.js'
 import { monotonic } from '../monotonic.js'
 import type { Header, HistoryRecord } from '../records.js'
+import { StallMeter } from '../stall-meter.js'
 import { audit } from '../workload/audit.js'
 import { createFront } from '../workload/front.js'
 import { SHOP_MIX } from '../workload/population.js'
@@ -119,15 +119,13 @@ function since<T extends object>(record: T, zero: number): T {
 
 /** The runner's own share in what visitors wait for. */
 function sampleRunner(log: (record: HistoryRecord) => void, now: () => number): () => void {
-  const delays = monitorEventLoopDelay({ resolution: 5 })
-  delays.enable()
+  const stalls = new StallMeter()
   const timer = setInterval(() => {
-    const stall = delays.max / 1e6
-    delays.reset()
+    const stall = stalls.take()
     log({ kind: 'sample', process: 'runner', at: now(), stall, rss: process.memoryUsage.rss(), requests: 0 })
   }, SAMPLE_EVERY)
   return () => {
     clearInterval(timer)
-    delays.disable()
+    stalls.stop()
   }
 }
