@@ -346,6 +346,22 @@ describe('P8', () => {
     expect(judge(t.history())).toEqual([])
   })
 
+  test('nor where a change of it was written in its place, and that request has saved again since', () => {
+    const t = tale()
+    const course = { ended: QUEUED, told: ['timeout'], took: 50 }
+    t.get(1, 's1', 'v1')
+    t.set(1, 's1', 'v2', t.request(1, 's1', 'v1'), course)
+    t.outcome(1, QUEUED_SET, 1)
+    t.get(1, 's1', session('s1', 'v2', 'queued'), { told: ['circuit-open'] })
+    const request = t.request(1, 's1', 'v2', 'queued')
+    t.set(1, 's1', 'v3', request, course)
+    t.outcome(1, QUEUED_SET, 1)
+    t.pass(100).store('s1', 'v3')
+    t.outcome(1, WRITTEN, 0)
+    t.set(1, 's1', 'v4', request)
+    expect(judge(t.history())).toEqual([])
+  })
+
   test('two outcomes of one queued save', () => {
     const t = tale()
     t.get(1, 's1', 'v1')

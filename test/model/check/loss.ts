@@ -50,12 +50,13 @@ export function queueDrained(facts: Facts): Violation[] {
     const latest = new Map<string, Operation>()
     for (const operation of facts.history.operations) {
       if (operation.store !== store.id) continue
-      const queued = facts.queuedSaves(store.id, operation.sid)
-      const saves = queued.filter((save) => !facts.superseded(save) && !overtaken(facts, save))
+      const saves = facts.queuedSaves(store.id, operation.sid).filter((save) => !facts.superseded(save))
       for (const save of saves) latest.set(save.sid, save)
     }
     const unwritten = [...latest.values()].filter(
-      (save) => !facts.database.stored.some(({ write }) => write.content.version === save.content?.version),
+      (save) =>
+        !overtaken(facts, save) &&
+        !facts.database.stored.some(({ write }) => write.content.version === save.content?.version),
     )
     const losses = store.outcomes.filter(isLoss).length
     if (unwritten.length <= losses) return []
