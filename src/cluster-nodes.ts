@@ -11,14 +11,14 @@ import { ClusterMap } from './redis/cluster-map.js'
 import { Connection, type Link } from './redis/connect.js'
 import { type Redirection, redirection } from './redis/failures.js'
 import { hashTag } from './redis/keys.js'
-import { asking, type ReadRequest, type SessionCommands, type WriteRequest } from './redis/sessions.js'
+import { asking, PROBE, type ReadRequest, type SessionCommands, type WriteRequest } from './redis/sessions.js'
 import { SLOTS, slotOf } from './redis/slots.js'
 import type { ResolvedOptions } from './resolve-options.js'
 
-/** Before a command is sent again that met a slot on its way to another master, ms. */
+/** Before a command is sent again whose slot is on its way to another master, or of which the masters disagree, ms. */
 const TRY_AGAIN = 20
-/** Times a command is sent on from one master to another. */
-const MAX_REDIRECTIONS = 8
+/** Times a command is sent on at once; from then on with a pause before each. */
+const AT_ONCE = 3
 
 /** How one request is sent by itself. */
 type SendOne<Request> = (link: Link, sent: Sent<Request>) => Promise<unknown>
@@ -106,7 +106,6 @@ export class ClusterNodes implements Nodes {
       this.#assign(slot, master, moved)
     }
     for (const [address, master] of this.#masters) if (!used.has(master)) this.#retire(address, master)
-    for (const master of used) master.probe = undefined
     const masters = Array.from(used, ({ node }) => node)
     this.#all = unserved || masters.length === 0 ? [...masters, this.#nowhere] : masters
     if (before.includes(this.#nowhere)) this.#events.onReady(this.#nowhere, true)
@@ -172,7 +171,7 @@ export class ClusterNodes implements Nodes {
     const commands = this.#commands
     const probeSid = (): string => {
       const master = self()
-      master.probe ??= this.#sidAt(master)
+      if (master.probe === undefined || !this.#has(master, master.probe)) master.probe = this.#sidAt(master)
       return master.probe
     }
     return {
@@ -197,11 +196,13 @@ export class ClusterNodes implements Nodes {
 
   /** A sid that hashes to a slot of this master, and is nobody's. */
   #sidAt(master: Master): string {
-    for (let n = 0; n < 100 * SLOTS; n++) {
-      const sid = this.#onlySlot === undefined ? `{${n}}session-store-probe` : 'session-store-probe'
-      if (this.#at(this.#options.prefix + sid) === master || this.#onlySlot !== undefined) return sid
-    }
-    return 'session-store-probe'
+    // Enough to find even a single slot.
+    for (let n = 0; n < 16 * SLOTS; n++) if (this.#has(master, `${PROBE}-${n}`)) return `${PROBE}-${n}`
+    return PROBE
+  }
+
+  #has(master: Master, sid: string): boolean {
+    return this.#at(this.#options.prefix + sid) === master
   }
 
   /** Follows a master's word that the session is elsewhere; everything else settles the request. */
@@ -236,14 +237,13 @@ export class ClusterNodes implements Nodes {
   ): Promise<unknown> {
     let to = from
     let elsewhere: Redirection | undefined = first
-    for (let hop = 0; hop < MAX_REDIRECTIONS && elsewhere !== undefined; hop++) {
+    for (let hop = 0; elsewhere !== undefined && !this.#closed && performance.now() < sent.deadline; hop++) {
       this.#map.refresh()
+      if (elsewhere.kind === 'again' || hop >= AT_ONCE) await pause(TRY_AGAIN)
       let link: Link | undefined
       if (elsewhere.kind === 'again') {
-        await pause(TRY_AGAIN)
         to = this.#at(sent.request.key) ?? to
       } else {
-        if (this.#closed) break
         // No host: the one it came from.
         const [host] = to.node.name?.split(/:(?=\d+$)/) ?? []
         const { address } = elsewhere
@@ -252,7 +252,6 @@ export class ClusterNodes implements Nodes {
         else this.#move(slotOf(sent.request.key), to)
       }
       await to.connection.usable()
-      if (performance.now() >= sent.deadline) break
       try {
         return await send(link ?? to.connection, sent)
       } catch (error) {

@@ -49,8 +49,8 @@ export interface SaveCommand {
 /** Requests in one command at most: Redis does nothing else meanwhile. */
 const MAX_BULK = 64
 
-/** Probed keys; nothing is ever stored there. */
-const PROBE = 'session-store-probe'
+/** Whose session is probed; nothing is ever stored there. */
+export const PROBE: string = 'session-store-probe'
 
 export class SessionCommands {
   readonly #prefix: string

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RedisFailure } from '../../src/errors.js'
 import { FallbackCache } from '../../src/fallback-cache.js'
-import { type HealthInput, healthOf } from '../../src/health.js'
+import { healthOf } from '../../src/health.js'
 import type { LaneName, LaneState } from '../../src/lanes.js'
 import { Node, type ServerConnection } from '../../src/node.js'
 import type { ConnectionState } from '../../src/redis/connect.js'
@@ -20,29 +20,27 @@ function emptyQueue(): WriteQueue {
   return new WriteQueue({ max: 10, maxBytes: 10_000, maxAge: 1_000 })
 }
 
-function health({ lanes = {}, connection = 'ready', queue = emptyQueue(), cache, closed = false }: Situation = {}) {
-  const lane = (name: LaneName, inFlight: number): unknown => {
-    const state = lanes[name] ?? 'closed'
+/** A server with lanes in these states. */
+function server({ lanes = {}, connection = 'ready' }: Situation, name?: string): Node {
+  const lane = (lane: LaneName, inFlight: number): unknown => {
+    const state = lanes[lane] ?? 'closed'
     return {
       inFlight,
       state: state === 'closed' ? { state } : { state, reason: 'refused' },
       breaker: { closed: state === 'closed' },
     }
   }
-  const server = { state: connection, failure: new RedisFailure('refused', 'connect ECONNREFUSED 10.0.0.1:6379') }
-  const node = Object.create(Node.prototype, {
-    name: { value: undefined },
-    transport: { value: { connection: server as unknown as ServerConnection } },
+  const failure = new RedisFailure('refused', 'connect ECONNREFUSED 10.0.0.1:6379')
+  return Object.create(Node.prototype, {
+    name: { value: name },
+    transport: { value: { connection: { state: connection, failure } as unknown as ServerConnection } },
     lanes: { value: { read: lane('read', 1), save: lane('save', 2), lifetime: lane('lifetime', 4) } },
   }) as Node
-  return healthOf({
-    nodes: [node],
-    cache,
-    queue,
-    replaying: false,
-    revocations: 3,
-    closed,
-  } as unknown as HealthInput)
+}
+
+function health(situation: Situation = {}, nodes: readonly Node[] = [server(situation)]) {
+  const { queue = emptyQueue(), cache, closed = false } = situation
+  return healthOf({ nodes, cache, queue, replaying: false, revocations: 3, closed })
 }
 
 describe('status', () => {
@@ -112,6 +110,31 @@ it('counts what is kept, what waits and what is under way', () => {
     inFlight: 7,
   })
   expect(health()).not.toHaveProperty('cache')
+})
+
+describe('on Cluster', () => {
+  const well = server({}, '10.0.0.1:7001')
+  const dead = server({ lanes: { read: 'open', save: 'open', lifetime: 'open' }, connection: 'lost' }, '10.0.0.2:7002')
+
+  it('one dead master is a degraded store, and shown as the one it is', () => {
+    const shown = health({}, [well, dead])
+    expect(shown).toMatchObject({
+      status: 'degraded',
+      lanes: { read: { state: 'open', reason: 'refused' } },
+      connection: { state: 'lost', reason: 'refused' },
+      inFlight: 14,
+    })
+    expect(shown.masters).toMatchObject([
+      { master: '10.0.0.1:7001', lanes: { read: { state: 'closed' } }, connection: { state: 'ready' } },
+      { master: '10.0.0.2:7002', lanes: { read: { state: 'open' } }, connection: { state: 'lost' } },
+    ])
+  })
+
+  it('all of them dead is down, none is up', () => {
+    expect(health({}, [dead, dead]).status).toBe('down')
+    expect(health({}, [well, well]).status).toBe('up')
+    expect(health()).not.toHaveProperty('masters')
+  })
 })
 
 it('shows words and numbers only: no address, no session', () => {

@@ -280,6 +280,18 @@ describe('client and redis', () => {
     }
   })
 
+  it('a Cluster takes at least one node, and no keyPrefix anywhere', () => {
+    expect(resolve({ redis: { cluster: ['redis://a:1'] } }).redis).toEqual({ cluster: ['redis://a:1'] })
+    for (const cluster of [[], 'redis://a:1', undefined]) {
+      expect(refusal({ redis: { cluster } }).message).toContain("option 'redis.cluster' must be a list of at least one")
+    }
+    const redisOptions = { keyPrefix: 'app:' }
+    expect(refusal({ redis: { cluster: ['redis://a:1'], redisOptions } }).message).toContain("store's option 'prefix'")
+    expect(refusal({ redis: { cluster: ['redis://a:1'], keyPrefix: 'app:' } }).message).toContain("option 'prefix'")
+    const client = { isCluster: true, options: { keyPrefix: 'app:' } }
+    expect(refusal({ client }).message).toContain("use option 'prefix'")
+  })
+
   it('a keyPrefix in redis is refused: it would not be applied to SCAN', () => {
     expect(refusal({ redis: { keyPrefix: 'app:' } }).message).toContain("use the store's option 'prefix'")
   })
