@@ -298,6 +298,8 @@ function open(redis: string | RedisOptions, timeout: number): Redis {
       reconnectOnError: onceInAWhileOnReadOnly(),
       // They demote an old master that still answers only after ten seconds; what it takes until then is lost.
       failoverDetector: true,
+      // It ends the connection, which a silent master never answers.
+      disconnectTimeout: 100,
     }),
     ...given,
     lazyConnect: false,
