@@ -40,7 +40,7 @@ function server({ lanes = {}, connection = 'ready' }: Situation, name?: string):
 
 function health(situation: Situation = {}, nodes: readonly Node[] = [server(situation)]) {
   const { queue = emptyQueue(), cache, closed = false } = situation
-  return healthOf({ nodes, cache, queue, replaying: false, revocations: 3, closed })
+  return healthOf({ nodes, cache, near: undefined, queue, replaying: false, revocations: 3, closed })
 }
 
 describe('status', () => {
