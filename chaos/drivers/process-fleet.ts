@@ -8,7 +8,7 @@ import type { Address, Fault, RigSettings, Topology } from './contract.js'
 import type { Fleet, FleetNode, NodeSpec, Shipyard } from './fleet.js'
 import { cutOff, cutRefusal, ownAddress } from './loopback.js'
 
-/** The driver for a Redis that was found; one in containers will do, with published ports standalone only. */
+/** The driver for the Redis that was found; one in containers will do where they share this machine's network. */
 export async function processShipyard(): Promise<Shipyard> {
   const server = await findRedis()
   const major = Number.parseInt(server.version, 10)
@@ -18,7 +18,12 @@ export async function processShipyard(): Promise<Shipyard> {
     description: `${server.kind === 'binary' ? server.path : server.image} ${server.version}`,
     refusal: (_topology: Topology, fault: Fault) =>
       fault.kind === 'partition' && fault.from !== 'apps' ? noCut : undefined,
-    async raise(_topology, specs, settings): Promise<Fleet> {
+    async raise(topology, specs, settings): Promise<Fleet> {
+      if (topology !== 'standalone' && server.kind === 'container' && server.network !== 'host') {
+        throw new Error(
+          `${topology} needs a redis-server on this machine, or the docker driver: behind published ports servers cannot reach each other`,
+        )
+      }
       const ports = await reserveAll(specs.length)
       const addresses = ports.map(({ port }, index): Address => {
         return { host: noCut === undefined ? ownAddress(ports[0]!.port, index) : '127.0.0.1', port }
