@@ -8,13 +8,14 @@ import { startRedis } from '../test/support/redis-server.js'
 import { Worker } from './crew.js'
 import { measure, type Ratio, type Result } from './measure.js'
 import type { Bench, Scenario } from './scenario.js'
+import { failingTogether } from './scenarios/failing-together.js'
 import { get } from './scenarios/get.js'
 import { guardedSave } from './scenarios/guarded-save.js'
 import { openBreaker } from './scenarios/open-breaker.js'
 import { set } from './scenarios/set.js'
 import { touch } from './scenarios/touch.js'
 
-const SCENARIOS: readonly Scenario[] = [get, set, touch, guardedSave, openBreaker]
+const SCENARIOS: readonly Scenario[] = [get, set, touch, guardedSave, openBreaker, failingTogether]
 const PACKAGES = ['ioredis', 'ioredis5', 'redis', 'connect-redis', 'connect-redis-8', 'opossum', 'express-session']
 
 const { values: flags, positionals: wanted } = parseArgs({

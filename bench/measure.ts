@@ -79,7 +79,7 @@ const perSecond = (round: Round): number => round.perSecond
 const cpuMicros = (round: Round): number => round.cpuMicros
 const redisMicros = (round: Round): number => round.redisMicros
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[sorted.length >> 1] ?? Number.NaN
 }

@@ -1,5 +1,5 @@
 import type { CreateSubject } from '../subject.js'
-import { opossumRefusing, refusal, resilientRefusing } from './outage.js'
+import { opossumFailing, opossumRefusing, refusal, resilientFailing, resilientRefusing } from './outage.js'
 import { resilient, resilientCached, resilientOnIoredis5, resilientUnguarded } from './resilient.js'
 import { bareIoredis, connectRedis, connectRedis8, memoryStore } from './stores.js'
 
@@ -16,6 +16,8 @@ export const SUBJECTS = {
   'caller alone': refusal,
   'resilient, open': resilientRefusing,
   'opossum, open': opossumRefusing,
+  'resilient, failing': resilientFailing,
+  'opossum, failing': opossumFailing,
 } as const satisfies Record<string, CreateSubject>
 
 export type SubjectName = keyof typeof SUBJECTS
