@@ -84,14 +84,17 @@ export class Operations {
       this.#destroyAgain(sid)
       return this.#later(null)
     }
+    const lane = this.#lanes(sid).read
     const copy = queue.saves.has(sid) ? undefined : near?.get(sid)
+    // While the lane refuses, that is known without a promise.
+    if (copy === undefined && lane.refusal !== undefined) return this.#loadWithoutRedis(sid, req, lane.refusal)
     const begun = near?.sequence
     const sentAt = performance.now()
     let raw: Raw | null
     try {
       if (copy !== undefined) return await this.#loadNear(sid, req, copy)
       const request: ReadRequest = { kind: 'get', key: commands.key(sid) }
-      raw = (await this.#lanes(sid).read.run(request, sentAt + options.timeout)) as Raw | null
+      raw = (await lane.run(request, sentAt + options.timeout)) as Raw | null
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
       return this.#loadWithoutRedis(sid, req, error)

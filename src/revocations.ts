@@ -42,6 +42,6 @@ export class Revocations {
   }
 
   has(sid: string): boolean {
-    return this.#known.has(sid)
+    return this.#known.size > 0 && this.#known.has(sid)
   }
 }
