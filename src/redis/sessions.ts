@@ -82,11 +82,20 @@ export class SessionCommands {
         else deliver(this.read(link, request), index, settle)
       })
       if (gets.length === 0) return
-      const keys = gets.map((index) => batch[index]?.request.key as string)
+      // Readers of one session share its value. They have not been sent yet: no write can have come between them.
+      const places = new Map<string, number>()
+      for (const index of gets) {
+        const { key } = (batch[index] as Sent<ReadRequest>).request
+        if (!places.has(key)) places.set(key, places.size)
+      }
+      const keys = [...places.keys()]
       const replies: Promise<(Raw | null)[]> = this.#binary ? client.mgetBuffer(keys) : client.mget(keys)
       replies.then(
         (values) => {
-          for (let at = 0; at < gets.length; at++) settle(gets[at] as number, undefined, values[at] ?? null)
+          for (const index of gets) {
+            const place = places.get((batch[index] as Sent<ReadRequest>).request.key) as number
+            settle(index, undefined, values[place] ?? null)
+          }
         },
         (error: unknown) => {
           for (const index of gets) settle(index, error)

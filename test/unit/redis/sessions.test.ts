@@ -78,6 +78,12 @@ describe('reads', () => {
     expect(calls.filter(([name]) => !name.includes('cork'))).toEqual([['mget', ['sess:a', 'sess:b', 'sess:c']]])
   })
 
+  it('of one session in one batch are one question', async () => {
+    const { commands, link, calls } = setUp({ reply: () => ['A', 'B'] })
+    expect(await outcomes(reads(commands), link, [get('a'), get('b'), get('a')])).toEqual(['A', 'B', 'A'])
+    expect(calls.filter(([name]) => !name.includes('cork'))).toEqual([['mget', ['sess:a', 'sess:b']]])
+  })
+
   it('are bytes where the serializer is binary', async () => {
     const { commands, link, calls } = setUp({ binary: true, reply: () => [Buffer.from('A')] })
     expect(await outcomes(reads(commands), link, [get('a')])).toEqual([Buffer.from('A')])
