@@ -47,6 +47,12 @@ describe('P3 logout sticks', () => {
     expect(verdictOn(waiting().comeBack(3100, elsewhere))).toBe('broken')
   })
 
+  it('gives a near cache elsewhere as long as an operation may take', () => {
+    const near = { process: 'B', outcome: 'near' } as const
+    expect(verdictOn(new HandMade().login(100).logout(500).comeBack(700, near))).toBe('held')
+    expect(verdictOn(new HandMade().login(100).logout(500).comeBack(800, near))).toBe('broken')
+  })
+
   it('lets a copy elsewhere live for maxStale, and not longer', () => {
     const settings = { ...SETTINGS, maxStale: 2000 }
     const copy = { process: 'B', outcome: 'stale' } as const

@@ -38,6 +38,8 @@ function complaint(facts: Facts, end: End, read: OperationRecord): string | unde
   if (after <= 0) return undefined
   if (read.outcome === 'stale' && after > maxStale) return `a copy ${after.toFixed()} ms after the logout`
   if (read.outcome === 'queued' && after > queueMaxAge) return `a change ${after.toFixed()} ms after the logout`
-  const live = read.outcome === 'redis' || read.outcome === 'session'
+  // What Redis announces to a near cache is there soon, not at once.
+  const near = read.outcome === 'near' && after > facts.header.settings.timeout
+  const live = read.outcome === 'redis' || read.outcome === 'session' || near
   return live && read.start > end.forgottenUntil ? `by process ${read.process}, which reached Redis` : undefined
 }

@@ -16,7 +16,7 @@ export interface StageHands {
   readonly total: number
 }
 
-/** Between two looks for a successor of the master, in ms. */
+/** Between two looks for a successor of the master, or for processes to be back, in ms. */
 const LOOK_EVERY = 100
 
 /** Resolves when every step is over. */
@@ -67,6 +67,8 @@ async function begin(fault: Fault | AppFault, { rig, shops }: StageHands): Promi
   switch (fault.kind) {
     case 'restart-app': {
       const shop = shopOf(shops, fault.app)
+      // A deployment takes the next one only when those before it are back.
+      while (!shops.every((other) => other === shop || other.open)) await sleep(LOOK_EVERY)
       await shop.stop()
       await shop.start()
       return async () => {}

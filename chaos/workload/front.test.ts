@@ -23,3 +23,12 @@ it('stays with one process for one visitor, and uses all of them', () => {
 it('needs a process', () => {
   expect(() => createFront('sticky', [])).toThrow(RangeError)
 })
+
+it.each(['round-robin', 'sticky'] as const)('passes over a process that is closed: %s', (kind) => {
+  const targets = [
+    { name: 'A', port: 1, open: false },
+    { name: 'B', port: 2, open: true },
+  ]
+  const front = createFront(kind, targets)
+  for (const visitor of ['v1', 'v2', 'v3', 'v4']) expect(front(visitor).name).toBe('B')
+})

@@ -118,6 +118,36 @@ describe('a visitor', () => {
   })
 })
 
+describe('somebody who leaves', () => {
+  const second = () => {
+    const visitor = new Visitor('v2')
+    act(visitor, 'login', reply({ setCookie: [COOKIE], page: { visitor: 'v2', cart: [] } }))
+    return visitor
+  }
+
+  it('lets a tab work first, every second time, and logs out while it is busy', () => {
+    const visitor = second()
+    const busy = visitor.begin('logout', 'A', 0, 1)
+    expect(busy).toMatchObject({ action: 'add', item: 1, busyFor: 500 })
+    expect(visitor.choose('view')).toBe('logout')
+    expect(visitor.begin('logout', 'A', 1, 2)).toMatchObject({ action: 'logout', loggedIn: true })
+    expect(visitor.choose('add')).toBe('view')
+  })
+
+  it('may come back with the old cookie, which changes nothing', () => {
+    const visitor = loggedIn()
+    const gone = 'connect.sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT'
+    act(visitor, 'logout', reply({ page: { visitor: null }, setCookie: [gone] }))
+    const back = act(
+      visitor,
+      'return',
+      reply({ status: 401, page: { visitor: null }, setCookie: ['connect.sid=s%3Atwo'] }),
+    )
+    expect(back).toMatchObject({ action: 'return', session: visitor.session, answer: { cookieChanged: false } })
+    expect(visitor.sessionCookie).toBe('s%3Aone')
+  })
+})
+
 describe('asPage', () => {
   it('reads what the shop shows, and nothing else', () => {
     expect(asPage({ visitor: 'v1', cart: ['a'] })).toEqual({ visitor: 'v1', cart: ['a'] })
