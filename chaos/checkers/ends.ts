@@ -40,15 +40,16 @@ function confirmation(facts: Facts, destroy: OperationRecord): number {
   const { end, outcome, process } = destroy
   if (end !== undefined && outcome === 'done' && facts.toldOf(destroy).length === 0) return end
   // It waits in its process, which sends it when Redis is back; a logout without any answer may never have been tried.
-  const back = facts.lastEnd + facts.header.recoverWithin
+  const from = Math.max(facts.lastEnd, end ?? 0)
+  const back = facts.backBy(process, { from, to: from + facts.header.recoverWithin })
   if (end === undefined || facts.endedBetween(process, end, back)) return Number.POSITIVE_INFINITY
-  return Math.max(back, end + facts.header.recoverWithin)
+  return back
 }
 
 /** Its process sends it again to a server that may not know of it; when that process has ended nobody does. */
 function forgotten(facts: Facts, { process, end = facts.end }: OperationRecord, confirmedBy: number): number {
   const window = facts.lossWindow
   if (window === undefined || !facts.mayBeLost(Math.min(end, confirmedBy))) return Number.NEGATIVE_INFINITY
-  const again = window.to + facts.header.recoverWithin
+  const again = facts.backBy(process, { from: window.to, to: window.to + facts.header.recoverWithin })
   return facts.endedBetween(process, end, again) ? Number.POSITIVE_INFINITY : again
 }

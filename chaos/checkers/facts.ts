@@ -18,6 +18,8 @@ export interface Span {
 
 /** What a stall of an event loop does to a measured time: several turns may each be late by it. */
 const STALLS = 3
+/** How many attempts may fail for what the machine itself takes. */
+const ATTEMPTS = 3
 /** A loop that is late by less is at ease, in ms. */
 const AT_EASE = 20
 /** Timers, the loopback and the measuring itself, in ms. */
@@ -117,6 +119,11 @@ export class Facts {
     const late = stalls.map(({ stall }) => stall)
     const all = late.filter((stall) => stall > AT_EASE).reduce((sum, stall) => sum + stall, 0)
     return COARSE + Math.max(all, STALLS * Math.max(0, ...late))
+  }
+
+  /** When a process must be well again after Redis is: on a busy machine what it tries fails, and is tried again later. */
+  backBy(process: string, calm: Span): number {
+    return calm.from + this.header.recoverWithin + ATTEMPTS * this.slack(process, calm)
   }
 
   /** From when a fault bit until Redis was as before. */

@@ -44,7 +44,7 @@ describe('P3 logout sticks', () => {
     const elsewhere = { process: 'B', outcome: 'redis' } as const
     const waiting = () => new HandMade().login(100).logout(1200, QUEUED)
     expect(verdictOn(waiting().comeBack(2900, elsewhere))).toBe('held')
-    expect(verdictOn(waiting().comeBack(3100, elsewhere))).toBe('broken')
+    expect(verdictOn(waiting().comeBack(3300, elsewhere))).toBe('broken')
   })
 
   it('gives a near cache elsewhere as long as an operation may take', () => {
@@ -100,7 +100,7 @@ describe('P3 logout sticks', () => {
 
     it('forgives others until its process can have sent it again', () => {
       expect(verdictOn(lossy().logout(600).comeBack(3400, elsewhere))).toBe('held')
-      expect(verdictOn(lossy().logout(600).comeBack(3600, elsewhere))).toBe('broken')
+      expect(verdictOn(lossy().logout(600).comeBack(3800, elsewhere))).toBe('broken')
       expect(
         verdictOn(
           lossy()

@@ -2,9 +2,6 @@ import type { OperationRecord } from '../records.js'
 import { type Facts, isConfirmed, isDown, type Span } from './facts.js'
 import { type Evidence, type Finding, findingOf } from './verdict.js'
 
-/** How many attempts may fail for what the machine itself takes. */
-const BUSY = 3
-
 /** P11: once Redis answers again, so does every process, without a request that fails first and without a restart. */
 export function recovery(facts: Facts): Finding {
   const breaches: Evidence[] = []
@@ -15,8 +12,7 @@ export function recovery(facts: Facts): Finding {
         ({ operation, start, process: by }) =>
           by === process && start >= calm.from && start < calm.to && (operation === 'get' || operation === 'set'),
       )
-      // On a machine that is too busy to answer in time, what is tried fails, and is tried again later.
-      const from = calm.from + facts.header.recoverWithin + BUSY * facts.slack(process, calm)
+      const from = facts.backBy(process, calm)
       const late = here.filter(({ start }) => start >= from)
       if (late.length === 0) continue
       checked += late.length

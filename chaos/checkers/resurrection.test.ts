@@ -41,7 +41,7 @@ describe('P4 no resurrection', () => {
   it('forgives what a failover may forget, for as long as it may', () => {
     const lossy = () => new HandMade({ loses: { kind: 'unreplicated', lag: 500 } }).login(100).logout(600)
     expect(verdictOn(lossy().comeBack(2500, { outcome: 'redis', process: 'B' }))).toBe('not-exercised')
-    expect(verdictOn(lossy().comeBack(3600, { outcome: 'redis', process: 'B' }))).toBe('broken')
+    expect(verdictOn(lossy().comeBack(3800, { outcome: 'redis', process: 'B' }))).toBe('broken')
   })
 })
 
