@@ -47,9 +47,12 @@ export class Invalidations {
   readonly #prefix: string
   #beat: NodeJS.Timeout | undefined
   #watchdog: NodeJS.Timeout | undefined
+  #revival: NodeJS.Timeout | undefined
   #attempts = 0
   #unanswered = 0
   #probing = false
+  /** It is to be connected; not after a refusal, nor without the data connection. */
+  #wanted = false
   #closed = false
 
   constructor(options: InvalidationsOptions) {
@@ -62,13 +65,17 @@ export class Invalidations {
     client.on('end', this.#pause)
     this.#client.on('ready', () => void this.#begin())
     this.#client.on('close', () => this.#end())
+    this.#client.on('end', () => this.#revive())
     this.#client.on('messageBuffer', (_channel: unknown, keys: unknown) => this.#heard(keys))
   }
 
   /** Connects, or tries again what was refused; no more than that. */
   start(): void {
     const { status } = this.#client
-    if (this.#closed || (status !== 'wait' && status !== 'end')) return
+    if (this.#closed) return
+    this.#wanted = true
+    // Not only at its end: disconnected while it waits to reconnect, ioredis says that it does so for ever.
+    if (status === 'connecting' || status === 'connect' || status === 'ready') return
     this.#options.tracking.end()
     this.#client.connect().catch(noop)
   }
@@ -81,9 +88,18 @@ export class Invalidations {
 
   /** The data connection was closed for good, or until somebody connects it again. */
   readonly #pause = (): void => {
+    this.#wanted = false
+    clearTimeout(this.#revival)
     this.#end()
     this.#client.disconnect()
     this.#cut()
+  }
+
+  /** ioredis gives up where Sentinels tell it of a failover while it connects. */
+  #revive(): void {
+    if (!this.#wanted) return
+    clearTimeout(this.#revival)
+    this.#revival = setTimeout(() => this.start(), BACKOFF.last).unref()
   }
 
   async #begin(): Promise<void> {
@@ -113,6 +129,7 @@ export class Invalidations {
 
   #refuse(reason: TrackingObstacle): void {
     if (this.#closed) return
+    this.#wanted = false
     this.#client.disconnect()
     this.#end()
     this.#options.tracking.refuse(reason)
@@ -193,6 +210,8 @@ function overrides(given: RedisOptions): RedisOptions {
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResubscribe: false,
+    // The data connection is told of failovers, and this one follows it.
+    failoverDetector: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     enableReadyCheck: given.sentinels !== undefined,

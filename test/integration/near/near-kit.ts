@@ -50,6 +50,8 @@ export async function nearStore(
 /** A store whose connections can be broken one by one. */
 export interface Lines {
   readonly store: ResilientStore
+  /** The store's client. */
+  readonly client: Redis
   /** Between the store and the sessions. */
   readonly data: TcpProxy
   /** Between the store and the announcements. It does not look into what passes. */
@@ -77,7 +79,7 @@ export async function lines(redis: RedisServer, options: ResilientStoreOptions =
   const store = openStore(data, { client, cache: { near: true }, timeout: 2_000, touchAfter: 0, ...options })
   await store.ready()
   await untilNear(store)
-  return { store, data, line, target }
+  return { store, client, data, line, target }
 }
 
 /** How many commands the server has carried out since the last `CONFIG RESETSTAT`, by name. */
