@@ -13,7 +13,12 @@ await ensureDependencies()
 rmSync(out, { recursive: true, force: true })
 const steps = [
   [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.bench.json'],
-  [join(out, 'bench', 'main.js'), ...process.argv.slice(2)],
+  [
+    '--import',
+    new URL('closed-pipe.mjs', import.meta.url).href,
+    join(out, 'bench', 'main.js'),
+    ...process.argv.slice(2),
+  ],
 ]
 for (const step of steps) {
   const { status } = spawnSync(process.execPath, step, { cwd: root, stdio: 'inherit' })

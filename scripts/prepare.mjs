@@ -1,5 +1,6 @@
 // What must be there before TypeScript can run against a real Redis: `npm run demo` and `npm run chaos` are one command
 // on a bare machine.
+import './closed-pipe.mjs'
 import { ensureDependencies } from './ensure-dependencies.mjs'
 import { ensureRedisServer } from './redis-server.mjs'
 

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { judge } from '../checkers/index.js'
 import { openDriver } from '../drivers/drivers.js'
 import { readHistory } from '../history-file.js'
-import { Cleanup, untilSignal } from '../runner/cleanup.js'
+import { type Cleanup, withCleanup } from '../runner/cleanup.js'
 import type { Plan } from '../runner/plan.js'
 import { scenarioNamed } from '../scenarios/index.js'
 import { openDisplay, showRun } from '../show/terminal.js'
@@ -25,13 +25,7 @@ export async function runChaos(options: ChaosOptions): Promise<number> {
     return 0
   }
   if (options.judge !== undefined) return judgeAgain(options.judge, options)
-  const cleanup = new Cleanup()
-  const interrupted = untilSignal(cleanup)
-  try {
-    return await Promise.race([interrupted, perform(options, cleanup)])
-  } finally {
-    await cleanup.run()
-  }
+  return withCleanup((cleanup) => perform(options, cleanup))
 }
 
 async function judgeAgain(file: string, options: ChaosOptions): Promise<number> {

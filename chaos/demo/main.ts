@@ -4,7 +4,7 @@
  */
 import { judge } from '../checkers/index.js'
 import { openDriver } from '../drivers/drivers.js'
-import { Cleanup, untilSignal } from '../runner/cleanup.js'
+import { type Cleanup, withCleanup } from '../runner/cleanup.js'
 import type { Plan } from '../runner/plan.js'
 import { performRun } from '../runner/run.js'
 import { scenarioNamed } from '../scenarios/index.js'
@@ -18,14 +18,8 @@ import { drawVerdict, isKept } from './verdict-lines.js'
 const STALL_WORTH_TELLING = 200
 
 /** Runs the demo. Resolves with an exit code, after everything it started has ended. */
-export async function runDemo(options: DemoOptions): Promise<number> {
-  const cleanup = new Cleanup()
-  const interrupted = untilSignal(cleanup)
-  try {
-    return await Promise.race([interrupted, perform(options, cleanup)])
-  } finally {
-    await cleanup.run()
-  }
+export function runDemo(options: DemoOptions): Promise<number> {
+  return withCleanup((cleanup) => perform(options, cleanup))
 }
 
 async function perform(options: DemoOptions, cleanup: Cleanup): Promise<number> {

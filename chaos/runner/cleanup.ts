@@ -1,11 +1,17 @@
-/** Undoes what was done, last thing first, however the demo ends. */
+/** Undoes what was done, last thing first, however the run ends. */
 export class Cleanup {
   readonly #steps: (() => unknown)[] = []
   #running: Promise<void> | undefined
 
-  /** Adds a step. */
+  /**
+   * Adds a step.
+   * @throws {Error} when all was undone already: the step is taken, and whoever still starts things is to stop.
+   */
   defer(step: () => unknown): void {
     this.#steps.push(step)
+    if (this.#running === undefined) return
+    this.#running = this.#running.then(() => this.#runAll())
+    throw new Error('interrupted')
   }
 
   /** Takes all steps, once. A step that fails does not stop the others. */
@@ -15,7 +21,7 @@ export class Cleanup {
   }
 
   async #runAll(): Promise<void> {
-    for (const step of this.#steps.toReversed()) {
+    for (const step of this.#steps.splice(0).reverse()) {
       try {
         await step()
       } catch {
@@ -27,8 +33,23 @@ export class Cleanup {
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
+/**
+ * Runs what has things to undo, and undoes them when it is over or the process is asked to end.
+ *
+ * @returns its exit code, or that of the signal
+ */
+export async function withCleanup(run: (cleanup: Cleanup) => Promise<number>): Promise<number> {
+  const cleanup = new Cleanup()
+  const interrupted = untilSignal(cleanup)
+  try {
+    return await Promise.race([interrupted, run(cleanup)])
+  } finally {
+    await cleanup.run()
+  }
+}
+
 /** Resolves with the exit code for the first signal that asks the process to end; a second one ends it at once. */
-export function untilSignal(cleanup: Cleanup): Promise<number> {
+function untilSignal(cleanup: Cleanup): Promise<number> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       const onSignal = () => {
