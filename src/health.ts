@@ -6,9 +6,14 @@ import type { Node } from './node.js'
 import type { ConnectionState } from './redis/connect.js'
 import type { WriteQueue } from './write-queue.js'
 
+/** A lane's state, and since when it works (`closed`) or does not: ISO 8601, by the wall clock. */
+export interface LaneHealth extends LaneState {
+  readonly since: string
+}
+
 /** One server's part. */
 interface ServerHealth {
-  readonly lanes: Readonly<Record<LaneName, LaneState>>
+  readonly lanes: Readonly<Record<LaneName, LaneHealth>>
   readonly connection: { readonly state: ConnectionState; readonly reason?: DownReason }
 }
 
@@ -36,6 +41,8 @@ export interface Health extends ServerHealth {
   readonly revocations: number
   /** Operations under way. */
   readonly inFlight: number
+  /** Whether `close()` was called. */
+  readonly closed: boolean
 }
 
 export interface HealthInput {
@@ -71,15 +78,19 @@ export function healthOf(input: HealthInput): Health {
     },
     revocations: input.revocations,
     inFlight,
+    closed: input.closed,
   }
 }
 
 /** The worst of these. */
 function serverHealth(nodes: readonly Node[]): ServerHealth {
-  const lane = (name: LaneName): LaneState => {
-    const states = nodes.map(({ lanes }) => lanes[name].state)
-    const worst = states.find(({ state }) => state === 'open') ?? states.find(({ state }) => state !== 'closed')
-    return worst ?? { state: 'closed' }
+  const lane = (name: LaneName): LaneHealth => {
+    const states = nodes.map(({ lanes, since }) => ({ ...lanes[name].state, since: since[name] }))
+    // All is well since the last of them is, and not well since the first is not.
+    const first = (state: LaneState['state']): LaneHealth | undefined =>
+      states.filter((each) => each.state === state).sort((a, b) => (a.since < b.since ? -1 : 1))[0]
+    const closed = states.reduce((a, b) => (a.since < b.since ? b : a))
+    return first('open') ?? first('half-open') ?? closed
   }
   const lost = nodes.find(({ connection }) => connection.state !== 'ready')?.connection
   return {

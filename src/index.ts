@@ -12,7 +12,8 @@ export {
   type SessionStoreErrorCode,
   StoreClosedError,
 } from './errors.js'
-export type { Health, MasterHealth } from './health.js'
+export type { Health, LaneHealth, MasterHealth } from './health.js'
+export { type HealthHandlerOptions, healthHandler } from './health-handler.js'
 export type { LaneBreaker, LaneName, LaneState } from './lanes.js'
 export { type LiveSessionOptions, requireLiveSession } from './live-session.js'
 export type { NearHealth } from './near-cache.js'
@@ -56,4 +57,5 @@ export {
   type StoreEvents,
   type UpRecord,
 } from './telemetry.js'
+export { OPERATION_CHANNEL, type OperationOutcome, type OperationRecord } from './tracing.js'
 export type { TrackingObstacle } from './tracking.js'

@@ -43,6 +43,8 @@ export class Node {
   readonly name: string | undefined
   readonly lanes: Lanes
   readonly transport: Transport
+  /** Since when each lane works, or does not: ISO 8601. */
+  readonly since: Record<LaneName, string>
 
   constructor(
     name: string | undefined,
@@ -52,6 +54,9 @@ export class Node {
   ) {
     this.name = name
     this.transport = transport
+    const now = new Date().toISOString()
+    this.since = { read: now, save: now, lifetime: now }
+    const works = { read: true, save: true, lifetime: true }
     const { timeout, breaker, maxInFlight } = options
     const lane = <Request, Reply>(laneName: LaneName, send: Send<Request, Reply>): Lane<Request, Reply> =>
       new Lane<Request, Reply>({
@@ -60,7 +65,12 @@ export class Node {
         ...{ timeout, breaker, maxInFlight, send },
         connection: transport.connection,
         probe: () => transport.probe(laneName),
-        onChange: (_, state) => onChange(this, laneName, state),
+        onChange: (_, state) => {
+          // Each probe of a breaker that stays open is a change of its state, too.
+          if (works[laneName] !== (state.state === 'closed')) this.since[laneName] = new Date().toISOString()
+          works[laneName] = state.state === 'closed'
+          onChange(this, laneName, state)
+        },
       })
     this.lanes = {
       read: lane('read', transport.sendReads),

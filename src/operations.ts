@@ -26,6 +26,7 @@ import type { Revocations } from './revocations.js'
 import type { StoredSession } from './serializers/contract.js'
 import type { OutcomeRecord } from './telemetry.js'
 import type { TouchMarks } from './touch-marks.js'
+import type { OpenRecord } from './tracing.js'
 import type { PendingSave, WriteQueue } from './write-queue.js'
 
 export interface OperationsOptions {
@@ -77,7 +78,7 @@ export class Operations {
   }
 
   /** The session, or `null` where there is none. Rejects with a {@link RedisDownError} where that cannot be told. */
-  async load(sid: string, req: Request): Promise<StoredSession | null> {
+  async load(sid: string, req: Request, record?: OpenRecord): Promise<StoredSession | null> {
     if (typeof sid !== 'string' || sid === '') return null
     const { options, commands, cache, near, queue, revocations } = this.#on
     if (this.#isDestroyed(sid)) {
@@ -87,7 +88,9 @@ export class Operations {
     const lane = this.#lanes(sid).read
     const copy = queue.saves.has(sid) ? undefined : near?.get(sid)
     // While the lane refuses, that is known without a promise.
-    if (copy === undefined && lane.refusal !== undefined) return this.#loadWithoutRedis(sid, req, lane.refusal)
+    if (copy === undefined && lane.refusal !== undefined) {
+      return this.#loadWithoutRedis(sid, req, lane.refusal, record)
+    }
     const begun = near?.sequence
     const sentAt = performance.now()
     let raw: Raw | null
@@ -97,7 +100,7 @@ export class Operations {
       raw = (await lane.run(request, sentAt + options.timeout)) as Raw | null
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
-      return this.#loadWithoutRedis(sid, req, error)
+      return this.#loadWithoutRedis(sid, req, error, record)
     }
     // What this process did while Redis answered is newer than the answer.
     if (revocations.has(sid) || queue.destroys.has(sid)) return null
@@ -131,11 +134,11 @@ export class Operations {
    * Resolves when the session is saved, or is queued where the policy says so; or is dropped where it says that, unless
    * somebody awaits the acknowledgement.
    */
-  async save(sid: string, session: SessionData, req: Request, awaited = false): Promise<void> {
+  async save(sid: string, session: SessionData, req: Request, awaited = false, record?: OpenRecord): Promise<void> {
     requireSid(sid)
     const provenance = provenanceOf(session, sid, req)
     if (provenance?.source === 'blank') {
-      return this.#saveWithoutRedis(sid, session, req, awaited, provenance, undefined, BLANK)
+      return this.#saveWithoutRedis(sid, session, req, awaited, provenance, undefined, BLANK, record)
     }
     const ttl = this.#on.codec.ttl(session)
     if (ttl !== undefined && ttl <= 0) return this.#expire('set', sid, req)
@@ -149,11 +152,12 @@ export class Operations {
     if (this.#on.queue.saves.has(sid)) {
       const { refusal } = this.#lanes(sid).save
       if (refusal !== undefined) {
-        return this.#saveWithoutRedis(sid, session, req, awaited, known, write, refusal)
+        return this.#saveWithoutRedis(sid, session, req, awaited, known, write, refusal, record)
       }
       // Earlier changes wait: this one goes the same way, or it would overtake them.
       const queued = await this.#enqueue(sid, session, known, write, WAITING)
-      if (!queued) throw this.tell('set', QUEUE_FULL, req, sid).error
+      if (!queued) throw this.tell('set', QUEUE_FULL, req, sid, record).error
+      if (record) record.outcome = 'queued'
       this.#on.replay.kick()
       return
     }
@@ -165,7 +169,7 @@ export class Operations {
       await this.#write(sid, session, write, known, performance.now())
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
-      return this.#saveWithoutRedis(sid, session, req, awaited, known, write, error)
+      return this.#saveWithoutRedis(sid, session, req, awaited, known, write, error, record)
     } finally {
       sending.open--
       if (this.#on.queue.saves.has(sid)) this.#on.replay.kick()
@@ -173,14 +177,18 @@ export class Operations {
   }
 
   /** Resolves when the session's expiry is set, or need not be. */
-  async touch(sid: string, session: SessionData, req: Request): Promise<void> {
+  async touch(sid: string, session: SessionData, req: Request, record?: OpenRecord): Promise<void> {
     requireSid(sid)
+    if (record) record.outcome = 'skipped'
     const { options, codec, commands, cache, queue, touches } = this.#on
     if (options.disableTouch || options.disableTTL) return
     const provenance = provenanceOf(session, sid, req)
     if (provenance?.source === 'blank' || this.#isDestroyed(sid)) return
     const loaded = provenance?.originalMaxAge
-    if (loaded !== undefined && !sameAge(loaded, maxAgeOf(session))) return this.save(sid, session, req)
+    if (loaded !== undefined && !sameAge(loaded, maxAgeOf(session))) {
+      if (record) record.outcome = 'ok'
+      return this.save(sid, session, req, false, record)
+    }
     const ttl = codec.ttl(session)
     if (ttl === undefined) return
     if (ttl <= 0) return this.#expire('touch', sid, req)
@@ -189,6 +197,7 @@ export class Operations {
     queue.extend(sid, this.#on.clock.monotonic() + ttl)
     try {
       const found = await this.#lanes(sid).lifetime.run(commands.touch(sid, ttl), now + options.timeout)
+      if (record) record.outcome = found === 1 ? 'ok' : 'none'
       if (found === 1) {
         touches.set(sid, now + ttl)
         cache?.setExpiry(sid, this.#on.clock.monotonic() + ttl)
@@ -198,14 +207,14 @@ export class Operations {
       }
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
-      const { error: down } = this.tell('touch', error, req, sid)
+      const { error: down } = this.tell('touch', error, req, sid, record)
       this.#on.publish({ type: 'dropped', operation: 'touch', reason: down.reason })
       throw down
     }
   }
 
   /** The session is gone for this process when this is called; resolves when Redis knows, or the policy is content. */
-  async destroy(sid: string, req: Request): Promise<void> {
+  async destroy(sid: string, req: Request, record?: OpenRecord): Promise<void> {
     requireSid(sid)
     const { options, commands, cache, queue, revocations, touches, publish } = this.#on
     const command = commands.destroy(sid)
@@ -221,7 +230,7 @@ export class Operations {
       if (waiting !== undefined) publish(replayedDestroy(waiting, deleted))
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error
-      const { error: down, answer } = this.tell('destroy', error, req, sid)
+      const { error: down, answer } = this.tell('destroy', error, req, sid, record)
       const evicted = queue.addDestroy({ sid, queuedAt: performance.now() })
       if (evicted === undefined) {
         cache?.clear()
@@ -231,6 +240,7 @@ export class Operations {
       publish({ type: 'queued', operation: 'destroy', reason: down.reason })
       if (this.#lanes(sid).lifetime.breaker.closed) this.#on.replay.kick()
       if (decideDestroy(options.degradation.destroy, answer) === 'fail') throw down
+      if (record) record.outcome = 'queued'
     }
   }
 
@@ -244,9 +254,11 @@ export class Operations {
     failure: RedisFailure,
     req: Request,
     sid: string | undefined,
+    record?: OpenRecord,
   ): { error: RedisDownError; answer: unknown } {
     const cause = failure.cause instanceof RedisFailure ? failure.cause : failure
     const error = new RedisDownError(operation, failure.reason, this.#retryAfter, cause)
+    if (record) record.reason = failure.reason
     let answer: unknown
     try {
       answer = this.#on.options.onRedisDown?.(error, req, sid)
@@ -257,9 +269,14 @@ export class Operations {
     return { error, answer }
   }
 
-  async #loadWithoutRedis(sid: string, req: Request, failure: RedisFailure): Promise<StoredSession | null> {
+  async #loadWithoutRedis(
+    sid: string,
+    req: Request,
+    failure: RedisFailure,
+    record: OpenRecord | undefined,
+  ): Promise<StoredSession | null> {
     if (this.#isDestroyed(sid)) return null
-    const { error, answer } = this.tell('get', failure, req, sid)
+    const { error, answer } = this.tell('get', failure, req, sid, record)
     const copy = this.#copy(sid)
     switch (decideRead(this.#on.options.degradation.read, answer, copy !== undefined)) {
       case 'serve-stale':
@@ -532,14 +549,16 @@ export class Operations {
     provenance: Provenance,
     write: Write | undefined,
     failure: RedisFailure,
+    record: OpenRecord | undefined,
   ): Promise<void> {
-    const { error, answer } = this.tell('set', failure, req, sid)
+    const { error, answer } = this.tell('set', failure, req, sid, record)
     const { options, replay, publish } = this.#on
     const maybeApplied = write !== undefined && !NEVER_SENT.has(failure.reason)
     if (maybeApplied) noteAttempt(provenance, write.payload)
     const decision = decideSave(options.degradation.save, answer)
     if (decision === 'drop' && !awaited) {
       publish({ type: 'dropped', operation: 'set', reason: failure.reason })
+      if (record) record.outcome = 'dropped'
       return
     }
     if (decision !== 'queue' || write === undefined) throw error
@@ -547,6 +566,7 @@ export class Operations {
     if (!(await this.#enqueue(sid, session, provenance, write, failure))) {
       throw new RedisDownError('set', 'queue-full', this.#retryAfter, failure)
     }
+    if (record) record.outcome = 'queued'
     if (this.#lanes(sid).save.breaker.closed) replay.kick()
   }
 

@@ -113,3 +113,8 @@ export function provenanceOf(session: object, sid: string, req: IncomingMessage 
 export function noteAttempt(provenance: Provenance, payload: Raw): void {
   provenance.attempts = [...provenance.attempts, payload].slice(-MAX_ATTEMPTS)
 }
+
+/** Where an object that `get` gave came from; `undefined` for any other. */
+export function originOf(session: object): Provenance | undefined {
+  return Marked.of(session)
+}

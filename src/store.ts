@@ -34,6 +34,7 @@ import { isAwaited } from './session-status.js'
 import { SingleNode } from './single-node.js'
 import { type DroppedRecord, type OutcomeRecord, publish, type StoreEvents } from './telemetry.js'
 import { TouchMarks } from './touch-marks.js'
+import { type OpenRecord, trace } from './tracing.js'
 import { Walks } from './walks.js'
 import { WriteQueue } from './write-queue.js'
 
@@ -183,7 +184,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
     // A request that has a session already only reloads it.
     const isFirst = req !== undefined && (req as SessionRequest).session == null
     const onError = isFirst ? this.#noteUnread(req, sid) : undefined
-    return this.#run('get', () => this.#operations.load(sid, req), callback, onError)
+    return this.#run('get', (record) => this.#operations.load(sid, req, record), callback, onError)
   }
 
   /** Saves a session. Without error it is in Redis, or queued where the policy says so. */
@@ -193,7 +194,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
     const { req, res } = requestOf(session)
     const awaited = isAwaited(callback)
     const onError = typeof callback === 'function' && !awaited ? this.#tolerate('set', res) : undefined
-    return this.#run('set', () => this.#operations.save(sid, session, req, awaited), callback, onError)
+    return this.#run('set', (record) => this.#operations.save(sid, session, req, awaited, record), callback, onError)
   }
 
   /**
@@ -204,7 +205,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override touch(sid: string, session: SessionData, callback?: () => void): void
   override touch(sid: string, session: SessionData, callback?: () => void): Promise<void> | undefined {
     const { req } = requestOf(session)
-    const touching = this.#run('touch', () => this.#operations.touch(sid, session, req))
+    const touching = this.#run('touch', (record) => this.#operations.touch(sid, session, req, record))
     if (typeof callback !== 'function') return touching
     callback()
     return undefined
@@ -221,7 +222,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       return undefined
     }
     const onError = typeof callback === 'function' ? this.#tolerate('destroy', res) : undefined
-    return this.#run('destroy', () => this.#operations.destroy(sid, req), callback, onError)
+    return this.#run('destroy', (record) => this.#operations.destroy(sid, req, record), callback, onError)
   }
 
   /** All sessions, each with its `id`. Walks over the whole of Redis: for maintenance, not for requests. */
@@ -451,22 +452,23 @@ export class ResilientStore extends Store implements AsyncDisposable {
    *
    * @param onError gives what the callback is told of an error; `null` where it need not know
    */
-  #run<T>(operation: Operation, begin: () => Promise<T>): Promise<T>
+  #run<T>(operation: Operation, begin: (record: OpenRecord | undefined) => Promise<T>): Promise<T>
   #run<T>(
     operation: Operation,
-    begin: () => Promise<T>,
+    begin: (record: OpenRecord | undefined) => Promise<T>,
     callback: Callback<T> | undefined,
     onError?: (error: unknown) => unknown,
   ): Promise<T> | undefined
   #run<T>(
     operation: Operation,
-    begin: () => Promise<T>,
+    begin: (record: OpenRecord | undefined) => Promise<T>,
     callback?: Callback<T>,
     onError?: (error: unknown) => unknown,
   ): Promise<T> | undefined {
     this.#underWay++
     const called = typeof callback === 'function'
-    const promise = this.#closing === undefined ? begin() : Promise.reject(new StoreClosedError(operation))
+    const promise =
+      this.#closing === undefined ? trace(this, operation, begin) : Promise.reject(new StoreClosedError(operation))
     // Where nobody awaits it, a floating promise must not take the process down.
     promise.then(
       (value) => {

@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { RedisFailure } from '../../src/errors.js'
 import { FallbackCache } from '../../src/fallback-cache.js'
 import { healthOf } from '../../src/health.js'
 import type { LaneName, LaneState } from '../../src/lanes.js'
 import { Node, type ServerConnection } from '../../src/node.js'
 import type { ConnectionState } from '../../src/redis/connect.js'
+import { resolveOptions } from '../../src/resolve-options.js'
 import { WriteQueue } from '../../src/write-queue.js'
 import { FakeClock } from '../support/fake-clock.js'
 
@@ -15,6 +16,8 @@ interface Situation {
   readonly cache?: FallbackCache
   readonly closed?: boolean
 }
+
+const since = '2026-01-01T00:00:00.000Z'
 
 function emptyQueue(): WriteQueue {
   return new WriteQueue({ max: 10, maxBytes: 10_000, maxAge: 1_000 })
@@ -35,6 +38,7 @@ function server({ lanes = {}, connection = 'ready' }: Situation, name?: string):
     name: { value: name },
     transport: { value: { connection: { state: connection, failure } as unknown as ServerConnection } },
     lanes: { value: { read: lane('read', 1), save: lane('save', 2), lifetime: lane('lifetime', 4) } },
+    since: { value: { read: since, save: since, lifetime: since } },
   }) as Node
 }
 
@@ -91,9 +95,9 @@ it('tells the state of each lane and of the connection, with the reason where so
   expect(health().connection).toEqual({ state: 'ready' })
   const { lanes, connection } = health({ lanes: { save: 'open' }, connection: 'lost' })
   expect(lanes).toEqual({
-    read: { state: 'closed' },
-    save: { state: 'open', reason: 'refused' },
-    lifetime: { state: 'closed' },
+    read: { state: 'closed', since },
+    save: { state: 'open', reason: 'refused', since },
+    lifetime: { state: 'closed', since },
   })
   expect(connection).toEqual({ state: 'lost', reason: 'refused' })
 })
@@ -142,4 +146,46 @@ it('shows words and numbers only: no address, no session', () => {
   queue.addDestroy({ sid: 'the-secret-sid', queuedAt: 1 })
   const shown = JSON.stringify(health({ queue, connection: 'lost', lanes: { read: 'open' } }))
   expect(shown).not.toMatch(/secret|10\.0\.0\.1|6379/)
+})
+
+describe('a lane that works, or does not, since', () => {
+  /** A node whose read lane the test moves. */
+  function nodeWithBreaker() {
+    const connection = { state: 'ready', usable: () => undefined, stalled: () => {} }
+    const transport = { connection, sendReads: () => {}, sendWrites: () => {}, probe: () => new Promise(() => {}) }
+    const breaker = { ...resolveOptions({}).breaker, resetTimeout: 20 }
+    const node = new Node(undefined, transport as never, { timeout: 100, breaker, maxInFlight: 10 }, () => {})
+    return { node, read: () => health({}, [node]).lanes.read }
+  }
+
+  it('is told by the wall clock; a breaker that only tries does not begin anew', async () => {
+    vi.useFakeTimers({ now: new Date('2026-01-01T00:00:00Z') })
+    try {
+      const { node, read } = nodeWithBreaker()
+      expect(read()).toEqual({ state: 'closed', since: '2026-01-01T00:00:00.000Z' })
+      vi.setSystemTime(new Date('2026-01-01T01:00:00Z'))
+      node.lanes.read.open(new RedisFailure('refused', 'nobody there'))
+      const open = { reason: 'refused', since: '2026-01-01T01:00:00.000Z' }
+      expect(read()).toEqual({ state: 'open', ...open })
+      await vi.advanceTimersByTimeAsync(30)
+      expect(read()).toEqual({ state: 'half-open', ...open })
+      node.eachLane((lane) => lane.shutdown())
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('of several servers: not since the first is not, well since the last is', () => {
+    const a = nodeWithBreaker().node
+    const b = nodeWithBreaker().node
+    const read = () => health({}, [a, b]).lanes.read
+    Object.assign(a.since, { read: '2026-01-01T00:00:02.000Z' })
+    Object.assign(b.since, { read: '2026-01-01T00:00:01.000Z' })
+    expect(read().since).toBe('2026-01-01T00:00:02.000Z')
+    for (const node of [a, b]) node.lanes.read.open(new RedisFailure('refused', 'nobody there'))
+    Object.assign(a.since, { read: '2026-01-01T00:00:02.000Z' })
+    Object.assign(b.since, { read: '2026-01-01T00:00:01.000Z' })
+    expect(read()).toEqual({ state: 'open', reason: 'refused', since: '2026-01-01T00:00:01.000Z' })
+    for (const node of [a, b]) node.eachLane((lane) => lane.shutdown())
+  })
 })
