@@ -23,7 +23,6 @@ const { values: flags, positionals: wanted } = parseArgs({
   options: {
     rounds: { type: 'string', default: '11' },
     ms: { type: 'string', default: '120' },
-    only: { type: 'string', default: '' },
   },
 })
 const unknown = wanted.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name))
@@ -65,10 +64,10 @@ function bench(scenario: string, crew: Worker[]): Bench {
     async start(names, bytes) {
       const workers: Worker[] = []
       for (const name of names) {
-        if (!name.startsWith(flags.only) && name !== names[0]) continue
-        workers.push(await Worker.start(name, { url: redis.url, bytes }))
+        const worker = await Worker.start(name, { url: redis.url, bytes })
+        workers.push(worker)
+        crew.push(worker)
       }
-      crew.push(...workers)
       return workers
     },
     async compare(workers, { title, task, concurrency }) {
