@@ -1,6 +1,6 @@
 import type { CreateSubject } from '../subject.js'
 import { opossumFailing, opossumRefusing, refusal, resilientFailing, resilientRefusing } from './outage.js'
-import { resilient, resilientCached, resilientOnIoredis5, resilientUnguarded } from './resilient.js'
+import { resilient, resilientCached, resilientNear, resilientOnIoredis5, resilientUnguarded } from './resilient.js'
 import { bareIoredis, connectRedis, connectRedis8, memoryStore } from './stores.js'
 
 /** All subjects, by the name under which results show them. */
@@ -11,6 +11,7 @@ export const SUBJECTS = {
   MemoryStore: memoryStore,
   resilient,
   'resilient, cache': resilientCached,
+  'resilient, near cache': resilientNear,
   'resilient, ioredis 5': resilientOnIoredis5,
   'resilient, plain SET': resilientUnguarded,
   'caller alone': refusal,

@@ -22,6 +22,9 @@ export const resilient: CreateSubject = (context) => open(context, { redis: cont
 /** Reads kept for the time without Redis; each still asks Redis. */
 export const resilientCached: CreateSubject = (context) => open(context, { redis: context.url, cache: true })
 
+/** Reads served from memory while Redis announces no change of them. */
+export const resilientNear: CreateSubject = (context) => open(context, { redis: context.url, cache: { near: true } })
+
 export const resilientOnIoredis5: CreateSubject = (context) => {
   const client = new Redis5(context.url, CLIENT)
   return open(context, { client: client as unknown as Redis }, () => client.quit())
