@@ -11,16 +11,19 @@ import { change, stored } from '../guard-kit.js'
 import { afterThis, keyOf, load, markerOf, server, session } from '../store-kit.js'
 import { commands, nearStore, read, warm } from './near-kit.js'
 
+/** What goes by time and not by requests is not to be counted on a machine that may be slow. */
+const RARELY_ASKED = Object.freeze({ cache: { near: { maxSilence: 20_000 } } })
+
 describe('a session that nobody changes', () => {
   it('is read from Redis and asked for its expiry once, and then no more', async () => {
     const redis = await server()
-    const store = await nearStore(redis)
+    const store = await nearStore(redis, RARELY_ASKED)
     await store.set('sid', session({ n: 1 }, 3_600_000))
     await warm(store, 'sid')
     await redis.cli('CONFIG', 'RESETSTAT')
     for (let time = 0; time < 200; time++)
       expect(await read(store, 'sid')).toMatchObject({ source: 'near', session: { n: 1 } })
-    // A PING and a GET of nothing in a quarter of a second; the machine may be slow.
+    // A PING and a GET of nothing in a quarter of maxSilence; the machine may be slow.
     const { ping = 0, get = 0, ...others } = await commands(redis)
     expect(others).toEqual({})
     expect(ping + get).toBeLessThan(20)
@@ -28,7 +31,7 @@ describe('a session that nobody changes', () => {
 
   it('costs a visitor of an application at most a tenth of a command a request', async () => {
     const redis = await server()
-    const store = await nearStore(redis)
+    const store = await nearStore(redis, RARELY_ASKED)
     const app = await openApp(store, {
       routes: (routes) => {
         routes.get('/pay', requireLiveSession(), (_req, res) => void res.json({ paid: true }))
@@ -46,7 +49,7 @@ describe('a session that nobody changes', () => {
       for (const visitor of visitors) {
         const answer = await visitor.get('/status')
         expect(answer.json()).toMatchObject({ source: 'near', keepsSaves: true })
-        expect(answer.json<{ confirmedAgo: number }>().confirmedAgo).toBeLessThan(2_000)
+        expect(answer.json<{ confirmedAgo: number }>().confirmedAgo).toBeLessThanOrEqual(20_000)
       }
     }
     const total = Object.values(await commands(redis)).reduce((sum, calls) => sum + calls, 0)
