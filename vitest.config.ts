@@ -11,7 +11,8 @@ export default defineConfig({
         find: new RegExp(`^${library.name}(/.*)?$`),
         replacement: `${library.package}$1`,
       })),
-      { find: /^resilient-session-store$/, replacement: fileURLToPath(new URL('./src/index.ts', import.meta.url)) },
+      { find: /^resilient-session-store$/, replacement: source('index.ts') },
+      { find: /^resilient-session-store\/prometheus$/, replacement: source('prometheus.ts') },
     ],
   },
   test: {
@@ -36,3 +37,7 @@ export default defineConfig({
     },
   },
 })
+
+function source(file: string): string {
+  return fileURLToPath(new URL(`./src/${file}`, import.meta.url))
+}

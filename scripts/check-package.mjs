@@ -20,9 +20,12 @@ const tarball = join(scratch, name)
 
 step('contents of the tarball')
 const contents = run('tar', ['-tzf', tarball], { quiet: true }).trim().split('\n')
-const required = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
+const required = [
+  ...['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json'],
+  ...['docs/monitoring/alerts.yml', 'docs/monitoring/dashboard.json'],
+]
 const allowed =
-  /^package\/(dist\/(esm|cjs)\/.+\.(js|d\.ts)|dist\/cjs\/package\.json|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
+  /^package\/(dist\/(esm|cjs)\/.+\.(js|d\.ts)|dist\/cjs\/package\.json|docs\/monitoring\/(alerts\.yml|dashboard\.json)|(README|CHANGELOG)\.md|LICENSE|package\.json)$/
 const stray = contents.filter((file) => !allowed.test(file))
 if (stray.length > 0) fail(`the tarball holds files that do not belong there: ${stray.join(', ')}`)
 const absent = required.filter((file) => !contents.includes(`package/${file}`))
@@ -47,7 +50,7 @@ write('package.json', {
     [manifest.name]: `file:${tarball}`,
   },
 })
-run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], { cwd: consumer })
+install()
 const opossum = JSON.parse(readFileSync(join(consumer, 'node_modules/opossum/package.json'), 'utf8')).version
 console.log(`with opossum ${opossum}`)
 
@@ -77,7 +80,7 @@ write(
   'cjs.cts',
   `import session = require('express-session')\nimport library = require('${manifest.name}')\nconst { ResilientStore } = library\n${rest}`,
 )
-write('tsconfig.json', {
+const tsconfig = {
   compilerOptions: {
     target: 'es2022',
     lib: ['es2022', 'esnext.disposable'],
@@ -90,21 +93,75 @@ write('tsconfig.json', {
     noEmit: true,
   },
   files: ['esm.mts', 'cjs.cts'],
-})
+}
+write('tsconfig.json', tsconfig)
 // An older compiler comes with attw; consumers have those.
 const attw = createRequire(createRequire(join(root, 'package.json')).resolve('@arethetypeswrong/cli/package.json'))
-for (const typescript of [
+const compilers = [
   join(root, 'node_modules/typescript/package.json'),
   createRequire(attw.resolve('@arethetypeswrong/core')).resolve('typescript/package.json'),
-]) {
-  console.log(`TypeScript ${JSON.parse(readFileSync(typescript, 'utf8')).version}`)
-  run(process.execPath, [join(dirname(typescript), 'bin', 'tsc'), '-p', '.'], { cwd: consumer })
-}
+]
+compileConsumer()
+
+step('metrics, without prom-client and with it')
+const scrape = `
+  const store = new library.ResilientStore({ redis: 'redis://127.0.0.1:1' })
+  metrics.collectMetrics(store).then(
+    async () => (await import('prom-client')).register.metrics(),
+    (error) => \`\${error.message} (\${error.cause?.code?.replace('ERR_', '')})\`,
+  ).then((text) => console.log(text.match(/npm install.*|^session_store_connected.*/m)?.[0] ?? text)).finally(() => store.close())`
+write(
+  'metrics.mjs',
+  `import * as library from '${manifest.name}'\nimport * as metrics from '${manifest.name}/prometheus'\n${scrape}\n`,
+)
+write(
+  'metrics.cjs',
+  `const library = require('${manifest.name}')\nconst metrics = require('${manifest.name}/prometheus')\n${scrape}\n`,
+)
+expectScrapes('npm install prom-client (MODULE_NOT_FOUND)')
+install(`prom-client@${manifest.devDependencies['prom-client']}`)
+expectScrapes('session_store_connected{master=""} 0')
+const collect = `
+const stop: Promise<() => void> = collectMetrics(new ResilientStore(), { prefix: 'shop_', labels: { store: 'users' } })
+export { stop }
+`
+write(
+  'esm.mts',
+  `import { ResilientStore } from '${manifest.name}'\nimport { collectMetrics } from '${manifest.name}/prometheus'\n${collect}`,
+)
+write(
+  'cjs.cts',
+  `import library = require('${manifest.name}')\nimport metrics = require('${manifest.name}/prometheus')\nconst { ResilientStore } = library\nconst { collectMetrics } = metrics\n${collect}`,
+)
+compileConsumer()
 console.log('\nThe package is as it should be.')
 
 /** @param {string} title */
 function step(title) {
   console.log(`\n== ${title}`)
+}
+
+/** @param {string[]} packages by default what the consumer's package.json names */
+function install(...packages) {
+  run('npm', ['install', ...packages, '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], {
+    cwd: consumer,
+  })
+}
+
+/** @param {string} expected what both kinds of consumer are to write */
+function expectScrapes(expected) {
+  for (const file of ['metrics.mjs', 'metrics.cjs']) {
+    const written = run(process.execPath, [file], { cwd: consumer, quiet: true }).trim()
+    if (written !== expected) fail(`${file} wrote ${written} in place of ${expected}`)
+  }
+  console.log(expected)
+}
+
+function compileConsumer() {
+  for (const typescript of compilers) {
+    console.log(`TypeScript ${JSON.parse(readFileSync(typescript, 'utf8')).version}`)
+    run(process.execPath, [join(dirname(typescript), 'bin', 'tsc'), '-p', '.'], { cwd: consumer })
+  }
 }
 
 /**

@@ -47,7 +47,10 @@ export function childEnvironment(libraries) {
   )
   const directory = join(root, 'node_modules', '.cache', 'library-versions')
   const file = join(directory, `tsconfig.${other.map((library) => library.package).join('-')}.json`)
-  const ownName = { 'resilient-session-store': [join(root, 'src', 'index.ts')] }
+  const ownName = {
+    'resilient-session-store': [join(root, 'src', 'index.ts')],
+    'resilient-session-store/*': [join(root, 'src', '*.ts')],
+  }
   mkdirSync(directory, { recursive: true })
   writeFileSync(
     file,
