@@ -9,7 +9,7 @@ import { Node, type NodeEvents, type Nodes, type Transport } from './node.js'
 import type { RedisClusterOptions } from './options.js'
 import { ClusterMap } from './redis/cluster-map.js'
 import { Connection, type Link } from './redis/connect.js'
-import { type Redirection, redirection } from './redis/failures.js'
+import { isUnservedSlot, type Redirection, redirection } from './redis/failures.js'
 import { hashTag } from './redis/keys.js'
 import { asking, PROBE, type ReadRequest, type SessionCommands, type WriteRequest } from './redis/sessions.js'
 import { SLOTS, slotOf } from './redis/slots.js'
@@ -183,7 +183,7 @@ export class ClusterNodes implements Nodes {
       probe: (lane) =>
         commands.probe(lane, connection, probeSid()).catch((error: unknown) => {
           // The server is well, the map is not.
-          if (redirection(error) === undefined) throw error
+          if (redirection(error) === undefined && !isUnservedSlot(error)) throw error
           this.#map.refresh()
         }),
       checkRights: () => commands.checkRights(connection, probeSid()),
@@ -217,6 +217,8 @@ export class ClusterNodes implements Nodes {
       const sent = batch[index] as Sent<Request>
       const elsewhere = error == null ? undefined : redirection(error)
       if (elsewhere === undefined) {
+        // ioredis never forgets the last owner of a slot. That one is well, and has other sessions.
+        if (isUnservedSlot(error)) alive()
         settle(index, error, reply)
         return
       }

@@ -129,6 +129,11 @@ function firstWord(message: string): string {
   return end === -1 ? message : message.slice(0, end)
 }
 
+/** Whether a Cluster node answered that nobody serves the slot of a command: it serves its own all the same. */
+export function isUnservedSlot(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('CLUSTERDOWN Hash slot not served')
+}
+
 /** A Cluster node's word that a command belongs elsewhere (Redis Cluster specification, "Redirection and resharding"). */
 export type Redirection =
   | { readonly kind: 'moved' | 'ask'; readonly address: string }

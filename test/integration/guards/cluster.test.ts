@@ -5,7 +5,7 @@ import type { ResilientStore, ResilientStoreOptions } from '../../../src/index.j
 import { type RedisServer, startRedis } from '../../support/redis-server.js'
 import { until } from '../../support/wait.js'
 import { CONFLICT, change, REVOKED, stored, told } from '../guard-kit.js'
-import { afterThis, downError, load, openStore, rootReason, session, untilUp } from '../store-kit.js'
+import { afterThis, downError, load, openStore, outcomes, rootReason, session, untilUp } from '../store-kit.js'
 
 /** One node for all tests: it takes two seconds until it serves its slots. */
 let node: RedisServer
@@ -158,6 +158,27 @@ describe('while its node is away', () => {
     expect(await stored(redis, 'sid')).toMatchObject({ step: 1 })
     expect(await stored(redis, 'left')).toBeNull()
     expect(events.filter(({ type }) => type === 'replayed')).toHaveLength(2)
+  })
+
+  it('a slot that nobody serves leaves the sessions of the others alone', async () => {
+    const redis = await clusterNode()
+    await redis.cli('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')
+    afterThis(() => redis.cli('CONFIG', 'SET', 'cluster-require-full-coverage', 'yes'))
+    const store = openStore(redis, { client: connect(redis), timeout: 2_000, breaker: { resetTimeout: 100 } })
+    await store.ready()
+    const events = outcomes(store)
+    const slot = await redis.cli<number>('CLUSTER', 'KEYSLOT', 'sess:sid')
+    await store.set('sid', session({ step: 0 }))
+    await store.set('other', session({ step: 0 }))
+    await redis.cli('CLUSTER', 'DELSLOTS', slot)
+    for (let n = 0; n < 30; n++) {
+      expect(await downError(store.get('sid'))).toMatchObject({ reason: 'cluster-down' })
+      expect(await downError(store.set('sid', session({ step: n })))).toMatchObject({ reason: 'cluster-down' })
+      expect(await load(store, 'other')).toMatchObject({ step: 0 })
+    }
+    await redis.cli('CLUSTER', 'ADDSLOTS', slot)
+    expect(await load(store, 'sid')).toMatchObject({ step: 0 })
+    expect(events.filter(({ type }) => type === 'down' || type === 'up')).toEqual([])
   })
 
   // The last one: it takes Redis five seconds to come back from it.
