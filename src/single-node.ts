@@ -1,6 +1,7 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { Node, type NodeEvents, type Nodes } from './node.js'
 import { Connection } from './redis/connect.js'
+import { classify } from './redis/failures.js'
 import type { SessionCommands } from './redis/sessions.js'
 import type { ResolvedOptions } from './resolve-options.js'
 
@@ -17,13 +18,24 @@ export class SingleNode implements Nodes {
       onReady: (sameServer) => events.onReady(this.#node, sameServer),
       onLost: (failure) => events.onLost(this.#node, failure),
     })
+    const notice = (error: unknown): void => {
+      if (classify(error) === 'read-only') connection.demoted()
+    }
     this.#node = new Node(
       undefined,
       {
         connection,
         sendReads: (batch, settle) => commands.sendReads(connection, batch, settle),
-        sendWrites: (batch, settle) => commands.sendWrites(connection, batch, settle),
-        probe: (lane) => commands.probe(lane, connection),
+        sendWrites: (batch, settle) =>
+          commands.sendWrites(connection, batch, (index, error, reply) => {
+            if (error != null) notice(error)
+            settle(index, error, reply)
+          }),
+        probe: (lane) =>
+          commands.probe(lane, connection).catch((error: unknown) => {
+            notice(error)
+            throw error
+          }),
         checkRights: () => commands.checkRights(connection),
         scan: (count, bounded) => commands.scan(connection, count, bounded),
       },

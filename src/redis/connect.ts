@@ -35,7 +35,7 @@ export interface ConnectionOptions {
 const HANDSHAKE = 1_000
 /** The same under Sentinel, which names a silent master until another is promoted: each try on it comes on top of that. */
 const SENTINEL_HANDSHAKE = 500
-/** Least time between two reconnects for READONLY, ms: a loop of them would cut healthy reads. */
+/** Least time between two reconnects for READONLY, ms. */
 const RECONNECT_ON_READONLY = 1_000
 
 export class Connection implements LaneConnection, Link {
@@ -54,6 +54,7 @@ export class Connection implements LaneConnection, Link {
   #warnedAboutEviction = false
   #watchdog: NodeJS.Timeout | undefined
   #revival: NodeJS.Timeout | undefined
+  #demotedAt = Number.NEGATIVE_INFINITY
   /** The socket was dropped, and no other has been connected since. */
   #isCut = false
 
@@ -117,6 +118,18 @@ export class Connection implements LaneConnection, Link {
     this.#cut()
     // At once: until ioredis hears of it, it would still call itself ready.
     this.#lost()
+  }
+
+  /**
+   * The server is a replica now. Sentinel knows who is master: the connection is made anew, but not over and over, which
+   * would cut healthy reads. ioredis's own reconnectOnError does not see what a script replies.
+   */
+  demoted(): void {
+    const now = performance.now()
+    const { sentinels } = this.client.options
+    if (!this.#own || !sentinels || now - this.#demotedAt < RECONNECT_ON_READONLY) return
+    this.#demotedAt = now
+    this.client.disconnect(true)
   }
 
   notAfter(deadline: number): string {
@@ -295,7 +308,6 @@ function open(redis: string | RedisOptions, timeout: number): Redis {
     maxLoadingRetryTime: BACKOFF.last,
     ...(sentinel && {
       sentinelRetryStrategy: () => jittered(BACKOFF.last),
-      reconnectOnError: onceInAWhileOnReadOnly(),
       // They demote an old master that still answers only after ten seconds; what it takes until then is lost.
       failoverDetector: true,
       // It ends the connection, which a silent master never answers.
@@ -318,16 +330,6 @@ export function corked<T>(client: Redis, several: boolean, send: () => T): T {
     return send()
   } finally {
     stream?.uncork?.()
-  }
-}
-
-function onceInAWhileOnReadOnly(): (error: Error) => boolean {
-  let last = Number.NEGATIVE_INFINITY
-  return (error) => {
-    const now = performance.now()
-    if (!error.message.startsWith('READONLY') || now - last < RECONNECT_ON_READONLY) return false
-    last = now
-    return true
   }
 }
 
