@@ -1,6 +1,5 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
 import {
-  type RedisClusterOptions,
   ResilientStore,
   type ResilientStoreOptions,
   requestContext,
@@ -11,6 +10,7 @@ import type { Connection } from '../drivers/contract.js'
 import { openBrokenStore } from './broken-store.js'
 import type { ShopConfig } from './messages.js'
 import { FORTHRIGHT, type Recorder } from './recorder.js'
+import { redisOption } from './redis-option.js'
 import type { ShopStore } from './shop-store.js'
 
 /** The store's events as they are written down; `down` and `up` are its breakers'. */
@@ -20,7 +20,7 @@ const EVENTS = ['down', 'up', 'queued', 'replayed', 'dropped', 'conflict', 'revo
 export function openResilientStore(config: ShopConfig, recorder: Recorder): ShopStore {
   const { settings, policy, redis, defect } = config
   const options: ResilientStoreOptions = {
-    redis: connectionOf(redis),
+    redis: redisOption(redis),
     timeout: settings.timeout,
     cache: { max: settings.cacheMax, maxBytes: settings.cacheMaxBytes, maxStale: settings.maxStale },
     queue: { max: settings.queueMax, maxBytes: settings.queueMaxBytes, maxAge: settings.queueMaxAge },
@@ -79,16 +79,4 @@ export function openResilientStore(config: ShopConfig, recorder: Recorder): Shop
 /** Broken stores are tried on a single server. */
 function urlOf(redis: Connection): string | undefined {
   return redis.topology === 'standalone' ? redis.url : undefined
-}
-
-function connectionOf(redis: Connection): RedisOptions | RedisClusterOptions {
-  const password = redis.password === undefined ? {} : { password: redis.password }
-  switch (redis.topology) {
-    case 'standalone':
-      return { host: redis.host, port: redis.port, ...password }
-    case 'sentinel':
-      return { sentinels: [...redis.sentinels], name: redis.name, natMap: redis.natMap, ...password }
-    case 'cluster':
-      return { cluster: [...redis.nodes], natMap: redis.natMap, redisOptions: password }
-  }
 }

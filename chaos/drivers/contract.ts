@@ -185,6 +185,13 @@ export interface RigState {
   readonly unsettled: readonly string[]
 }
 
+/** A master with its replicas, and the slots it serves. Without a cluster there is one, which serves them all. */
+export interface Shard {
+  readonly master: string
+  readonly replicas: readonly string[]
+  readonly slots: readonly (readonly [number, number])[]
+}
+
 /** A running topology. */
 export interface Rig extends AsyncDisposable {
   readonly driver: DriverName
@@ -202,6 +209,8 @@ export interface Rig extends AsyncDisposable {
   inject(fault: Fault): Promise<Injected>
   /** Where a node is for the others: the key in a {@link Connection}'s `natMap`, as `host:port`. */
   announced(node: string): Address
+  /** Who is master of what, by the account of those who decide. Waits out an election in which nobody knows. */
+  shards(): Promise<readonly Shard[]>
   /** Looks at every node. */
   state(): Promise<RigState>
   /**

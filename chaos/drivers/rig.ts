@@ -12,6 +12,7 @@ import type {
   Rig,
   RigSettings,
   RigState,
+  Shard,
   Topology,
 } from './contract.js'
 import type { Fleet, Shipyard } from './fleet.js'
@@ -110,6 +111,10 @@ class FleetRig implements Rig {
 
   announced(node: string): Address {
     return this.#site.node(node).announced
+  }
+
+  shards(): Promise<readonly Shard[]> {
+    return this.#site.shards()
   }
 
   async state(): Promise<RigState> {

@@ -1,14 +1,7 @@
 /** Who is master of what at the moment, and which nodes a target means. Pure. */
-import type { Target, Topology } from './contract.js'
+import type { Shard, Target, Topology } from './contract.js'
 import { dataNodes, sentinelNodes } from './layout.js'
 import { addressKey, type Observed } from './observation.js'
-
-/** A master with its replicas, and the slots it serves. Without a cluster there is one, which serves them all. */
-export interface Shard {
-  readonly master: string
-  readonly replicas: readonly string[]
-  readonly slots: readonly (readonly [number, number])[]
-}
 
 const ALL_SLOTS: Shard['slots'] = [[0, 16_383]]
 

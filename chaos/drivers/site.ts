@@ -1,10 +1,10 @@
 /** The place where faults are done: the servers of a rig, their state, and the applications' connections to them. */
 import { eventually, until } from '../../test/support/wait.js'
-import type { RigSettings, Target, Topology } from './contract.js'
+import type { RigSettings, Shard, Target, Topology } from './contract.js'
 import type { Fleet, FleetNode } from './fleet.js'
 import { MASTER_NAME } from './layout.js'
 import { type Observed, observe } from './observation.js'
-import { resolveTarget, type Shard, shardsOf } from './shards.js'
+import { resolveTarget, shardsOf } from './shards.js'
 import { Wires } from './wires.js'
 
 export class Site {
@@ -78,7 +78,9 @@ export class Site {
             ? target.shardOf
             : undefined
     const slot = asked === undefined ? 0 : await this.slotOf(asked)
-    return resolveTarget(this.topology, await this.shards(), target, () => slot)
+    // A node by its name is known even while nobody knows the masters.
+    const isNamed = typeof target === 'object' && 'node' in target
+    return resolveTarget(this.topology, isNamed ? [] : await this.shards(), target, () => slot)
   }
 
   /** Sends one command to several nodes. */

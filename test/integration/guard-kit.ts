@@ -106,13 +106,17 @@ export async function recover({ proxy, store }: Pick<Place, 'proxy' | 'store'>):
 }
 
 /** What Redis has under a sid, read around the store. */
-export async function stored(redis: RedisServer, sid: string): Promise<Record<string, unknown> | null> {
+export async function stored(redis: Pick<RedisServer, 'cli'>, sid: string): Promise<Record<string, unknown> | null> {
   const value = await redis.cli<string | null>('GET', keyOf(sid))
   return value === null ? null : JSON.parse(value)
 }
 
 /** Redis has no such session, marked as destroyed, and none of the processes serves it. */
-export async function expectDead(redis: RedisServer, sid: string, ...stores: ResilientStore[]): Promise<void> {
+export async function expectDead(
+  redis: Pick<RedisServer, 'cli'>,
+  sid: string,
+  ...stores: ResilientStore[]
+): Promise<void> {
   expect(await redis.cli('EXISTS', keyOf(sid))).toBe(0)
   expect(await redis.cli('EXISTS', markerOf(sid))).toBe(1)
   for (const store of stores) expect(await store.get(sid)).toBeNull()

@@ -23,8 +23,8 @@ export interface RedisOptions {
   readonly requirepass?: string
   /** As in redis.conf: `10mb`. The eviction policy stays `noeviction`. */
   readonly maxmemory?: string
-  /** Serves TLS instead of plain TCP, with a certificate of its own ({@link RedisServer.ca}). Needs `openssl`. */
-  readonly tls?: boolean
+  /** Serves TLS instead of plain TCP, with this certificate or one of its own ({@link RedisServer.ca}). Needs `openssl`. */
+  readonly tls?: boolean | Certificate
   /** Runs as a Sentinel; `config` then holds its `sentinel …` lines. */
   readonly sentinel?: boolean
   /** Further lines of redis.conf; they come last and win. */
@@ -299,7 +299,8 @@ export class RedisServer implements AsyncDisposable {
   async #writeConfig(): Promise<void> {
     if (this.#configured) return
     const { appendonly = false, sentinel = false, requirepass, maxmemory, config: extra = {} } = this.#options
-    if (this.#options.tls) this.#certificate = await createCertificate(this.#directory)
+    const { tls } = this.#options
+    if (tls) this.#certificate = tls === true ? await createCertificate(this.#directory) : tls
     const config = redisConfig({
       directory: this.#directory,
       socketPath: this.socketPath,

@@ -83,7 +83,7 @@ export async function lines(redis: RedisServer, options: ResilientStoreOptions =
 }
 
 /** How many commands the server has carried out since the last `CONFIG RESETSTAT`, by name. */
-export async function commands(redis: RedisServer): Promise<Record<string, number>> {
+export async function commands(redis: Pick<RedisServer, 'cli'>): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   for (const [, name, calls] of (await redis.cli('INFO', 'commandstats')).matchAll(/^cmdstat_(\S+):calls=(\d+)/gm)) {
     if (name !== 'config|resetstat' && name !== 'info') counts[name as string] = Number(calls)
@@ -92,7 +92,7 @@ export async function commands(redis: RedisServer): Promise<Record<string, numbe
 }
 
 /** The connections on which the server announces changes. */
-export async function listeners(redis: RedisServer): Promise<string[]> {
+export async function listeners(redis: Pick<RedisServer, 'cli'>): Promise<string[]> {
   const list = await redis.cli('CLIENT', 'LIST', 'TYPE', 'pubsub')
   return [...list.matchAll(/^id=(\d+)/gm)].map(([, id]) => id as string)
 }

@@ -1,10 +1,9 @@
 // A Cluster of three masters with a replica each: one that is away leaves the sessions of the others alone.
 import { Cluster } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { ResilientStore, ResilientStoreOptions } from '../../../src/index.js'
-import type { RedisServer } from '../../support/redis-server.js'
-import { type RedisCluster, startCluster } from '../../support/topologies.js'
-import { isPending, until } from '../../support/wait.js'
+import type { Injected } from '../../../chaos/drivers/contract.js'
+import type { RedisClusterOptions, ResilientStore, ResilientStoreOptions } from '../../../src/index.js'
+import { eventually, isPending, until } from '../../support/wait.js'
 import { change, REVOKED, told } from '../guard-kit.js'
 import {
   afterThis,
@@ -19,6 +18,7 @@ import {
   timed,
   untilUp,
 } from '../store-kit.js'
+import { type RigServer, TestRig } from './test-rig.js'
 
 const TIMEOUT = 500
 /** As in the README, "What is kept in Redis". */
@@ -26,23 +26,15 @@ const RIGHTS =
   'resetkeys ~sess:* ~{sess:*}:revoked resetchannels -@all +get +mget +set +del +exists +pexpire +pttl +time +info +eval +evalsha +scan +cluster|slots +asking'
 const RECOVERY = 15_000
 
-let cluster: RedisCluster
+let cluster: TestRig
 
 beforeAll(async () => {
-  cluster = await startCluster()
+  cluster = await TestRig.open('cluster')
 }, 60_000)
 
-afterAll(() => cluster?.stop())
+afterAll(() => cluster?.close())
 
-beforeEach(async () => {
-  for (const server of cluster.servers) {
-    if (server.up) continue
-    // What a test has stopped or killed.
-    await server.resume().catch(() => server.start())
-  }
-  await cluster.settled()
-  await cluster.flush()
-}, 60_000)
+beforeEach(() => cluster.renew(), 60_000)
 
 function open(options: ResilientStoreOptions = {}): ResilientStore {
   const settings = { timeout: TIMEOUT, touchAfter: 0, breaker: { resetTimeout: 100 } }
@@ -56,19 +48,17 @@ async function opened(options: ResilientStoreOptions = {}): Promise<ResilientSto
 }
 
 /** One session of each master, in its order. */
-async function sidsOf(masters: readonly RedisServer[]): Promise<string[]> {
+async function sidsOf(masters: readonly RigServer[]): Promise<string[]> {
   return Promise.all(masters.map((master) => cluster.sidAt(master)))
 }
 
-function isOpen(store: ResilientStore, server: RedisServer): boolean {
-  return store.masters.get(nameOf(server))?.read.closed === false
+function isOpen(store: ResilientStore, server: RigServer): boolean {
+  return store.masters.get(server.address)?.read.closed === false
 }
 
-async function untilOpen(store: ResilientStore, server: RedisServer): Promise<void> {
+async function untilOpen(store: ResilientStore, server: RigServer): Promise<void> {
   await until(() => isOpen(store, server), { timeoutMs: RECOVERY, what: 'the lanes of the dead master to open' })
 }
-
-const nameOf = ({ host, port }: RedisServer): string => `${host}:${port}`
 
 describe('all is well', () => {
   it.each(['sess:', '{app}:'])('sessions of every shard are saved, read, touched and destroyed: %s', async (prefix) => {
@@ -90,14 +80,14 @@ describe('all is well', () => {
 
   it('each master has lanes of its own, shown by health() without sessions; a tagged prefix needs one', async () => {
     const store = await opened()
-    const names = (await cluster.masters()).map(nameOf)
+    const names = (await cluster.masters()).map(({ address }) => address)
     expect([...store.masters.keys()].sort()).toEqual([...names].sort())
     const { masters = [] } = store.health()
     expect(masters.map(({ master }) => master).sort()).toEqual([...names].sort())
     for (const { lanes } of masters) expect(Object.values(lanes)).toEqual(Array(3).fill({ state: 'closed' }))
     expect(store.masters.get(names[0]!)?.save.name).toBe(`session-store:save@${names[0]}`)
     const tagged = await opened({ prefix: '{app}:' })
-    expect([...tagged.masters.keys()]).toEqual([nameOf(await cluster.masterOf('{app}:x'))])
+    expect([...tagged.masters.keys()]).toEqual([(await cluster.masterOf('{app}:x')).address])
   })
 
   it('the scripts are sent to every master that does not know them', async () => {
@@ -114,8 +104,8 @@ describe('all is well', () => {
 
   it('an ACL user with the rights that the README names, each master asking for the password', async () => {
     const rights = RIGHTS.split(' ')
-    for (const server of cluster.servers) await server.cli('ACL', 'SETUSER', 'shop', 'on', '>pa:ss', ...rights)
-    afterThis(() => Promise.all(cluster.servers.map((server) => server.cli('ACL', 'DELUSER', 'shop'))))
+    for (const server of cluster.data) await server.cli('ACL', 'SETUSER', 'shop', 'on', '>pa:ss', ...rights)
+    afterThis(() => Promise.all(cluster.data.map((server) => server.cli('ACL', 'DELUSER', 'shop'))))
     const redisOptions = { username: 'shop', password: 'pa:ss' }
     const store = await opened({ redis: { ...cluster.options, redisOptions }, cache: true })
     const sids = await sidsOf(await cluster.masters())
@@ -128,7 +118,8 @@ describe('all is well', () => {
   })
 
   it('a supplied Cluster is left open, whatever it is set to', async () => {
-    const client = new Cluster(cluster.options.cluster, { scaleReads: 'slave' })
+    const { cluster: nodes, natMap } = cluster.options as RedisClusterOptions
+    const client = new Cluster([...nodes], { natMap: natMap ?? {}, scaleReads: 'slave' })
     client.on('error', () => {})
     afterThis(() => client.disconnect())
     const store = openStore({ url: '' }, { client, timeout: TIMEOUT })
@@ -140,17 +131,32 @@ describe('all is well', () => {
   })
 })
 
+it('every connection goes where `natMap` says, those to other masters too', async () => {
+  const store = await opened({ redis: await cluster.optionsOf('behind-proxies') })
+  const sids = await sidsOf(await cluster.masters())
+  const refused = await cluster.inject({ kind: 'refuse', app: 'behind-proxies' })
+  // Its way around them would be open.
+  await until(() => store.health().status === 'down', { timeoutMs: RECOVERY, what: 'every master to be lost' })
+  await refused.heal()
+  await untilUp(store, RECOVERY)
+  for (const sid of sids) await store.set(sid, session({ sid }))
+  await cluster.inject({ kind: 'failover' })
+  await eventually(async () => store.set(sids[0]!, session({ step: 1 })), { timeoutMs: RECOVERY })
+  await cluster.inject({ kind: 'refuse', app: 'behind-proxies' })
+  await until(() => store.health().status === 'down', { timeoutMs: RECOVERY, what: 'every master to be lost again' })
+})
+
 describe.each(['kill', 'pause'] as const)('a master is lost: %s', (fault) => {
   it('the others answer as ever, its own sessions by policy, and its replica takes over', async () => {
     const store = await opened({ cache: true, degradation: 'available' })
     const events = outcomes(store)
     const masters = await cluster.masters()
-    const [dead] = masters as [RedisServer]
+    const [dead] = masters as [RigServer]
     const [sid, ...others] = (await sidsOf(masters)) as [string, ...string[]]
     for (const each of [sid, ...others]) await store.set(each, session({ step: 0 }, 600_000))
     const running = await load(store, sid)
     await dead[fault]()
-    const deadName = nameOf(dead)
+    const deadName = dead.address
     let slowest = 0
     let stale = 0
     await until(
@@ -190,21 +196,18 @@ describe.each(['kill', 'pause'] as const)('a master is lost: %s', (fault) => {
 })
 
 describe('a shard with nobody left', () => {
-  async function killShard(
-    store: ResilientStore,
-  ): Promise<{ dead: RedisServer; replicas: RedisServer[]; sid: string }> {
-    const [dead] = (await cluster.masters()) as [RedisServer]
+  async function killShard(store: ResilientStore): Promise<{ killed: Injected; sid: string }> {
+    const dead = await cluster.master()
     const sid = await cluster.sidAt(dead)
     await store.set(sid, session({ step: 0 }, 600_000))
-    const replicas = await cluster.replicasOf(dead)
-    await Promise.all([dead, ...replicas].map((server) => server.kill()))
+    const killed = await cluster.inject({ kind: 'kill', target: 'shard' })
     await untilOpen(store, dead)
-    return { dead, replicas, sid }
+    return { killed, sid }
   }
 
   it('is an outage for its sessions and for walks; clear() empties the others and says so', async () => {
     const store = await opened()
-    const [, second] = (await cluster.masters()) as [RedisServer, RedisServer]
+    const [, second] = (await cluster.masters()) as [RigServer, RigServer]
     const other = await cluster.sidAt(second)
     await store.set(other, session())
     const { sid } = await killShard(store)
@@ -222,19 +225,15 @@ describe('a shard with nobody left', () => {
   it('that comes back empty has its sessions restored, and is told of the logouts first', async () => {
     const store = await opened({ cache: true, degradation: 'available' })
     const events = told(store)
-    const [first] = (await cluster.masters()) as [RedisServer]
-    const sids: string[] = []
-    for (let n = 0; sids.length < 2; n++) {
-      if ((await cluster.masterOf(keyOf(`more-${n}`))) === first) sids.push(`more-${n}`)
-    }
-    const [changed, destroyed] = sids as [string, string]
+    const first = await cluster.master()
+    const [, changed, destroyed] = (await cluster.sidsAt(first, 3)) as [string, string, string]
     await store.set(changed, session({ step: 0 }, 600_000))
     await store.set(destroyed, session({ step: 0 }, 600_000))
     const running = await load(store, changed)
     await store.destroy(destroyed)
-    const { dead, replicas } = await killShard(store)
+    const { killed } = await killShard(store)
     await store.set(changed, change(running, { step: 1 }))
-    await Promise.all([dead, ...replicas].map((server) => server.start()))
+    await killed.heal()
     await untilUp(store, RECOVERY)
     const master = await cluster.masterOf(keyOf(changed))
     expect(JSON.parse(await master.cli('GET', keyOf(changed)))).toMatchObject({ step: 1 })
@@ -245,15 +244,15 @@ describe('a shard with nobody left', () => {
 
 it('a replica that missed a logout and is promoted is told of it', async () => {
   const store = await opened()
-  const [master] = (await cluster.masters()) as [RedisServer]
-  const [replica] = (await cluster.replicasOf(master)) as [RedisServer]
+  const master = await cluster.master()
+  const [replica] = (await cluster.replicasOf(master)) as [RigServer]
   const sid = await cluster.sidAt(master)
   await store.set(sid, session({ user: 'ada' }, 600_000))
   await until(async () => (await replica.cli('DBSIZE')) === (1 as never), { what: 'the replica to have the session' })
-  await replica.pause()
+  const paused = await replica.pause()
   await store.destroy(sid)
   await master.kill()
-  await replica.resume()
+  await paused.heal()
   await until(async () => (await cluster.masterOf(keyOf(sid))) === replica, { timeoutMs: RECOVERY })
   await untilUp(store, RECOVERY)
   await until(async () => (await replica.cli<number>('EXISTS', markerOf(sid))) === 1, { what: 'the marker' })
@@ -264,28 +263,27 @@ describe('a slot that moves to another master', () => {
   it('is followed while it moves and afterwards; no breaker moves', async () => {
     const store = await opened({ timeout: 5_000 })
     const events = outcomes(store)
-    const [from, to] = (await cluster.masters()) as [RedisServer, RedisServer]
+    const [from, to] = (await cluster.masters()) as [RigServer, RigServer]
     const sid = await cluster.sidAt(from)
     const slot = await from.cli<number>('CLUSTER', 'KEYSLOT', keyOf(sid))
     await store.set(sid, session({ step: 0 }, 600_000))
-    const [fromId, toId] = await Promise.all([cluster.idOf(from), cluster.idOf(to)])
+    const [fromId, toId] = await Promise.all([from, to].map((server) => server.cli('CLUSTER', 'MYID')))
     afterThis(async () => {
       // Back to where it was, for the next test.
-      for (const server of cluster.servers)
-        if (server.up) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', fromId).catch(() => {})
+      for (const server of cluster.data) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', fromId!).catch(() => {})
       await to.cli('DEL', keyOf(sid)).catch(() => {})
     })
-    await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId)
-    await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId)
+    await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId!)
+    await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId!)
     // Not there yet: the session is read where it is; what is new is written where it goes.
     const running = await load(store, sid)
     expect(running).toMatchObject({ step: 0 })
-    await from.cli('MIGRATE', to.host, to.port, keyOf(sid), 0, 5_000)
+    await from.cli('MIGRATE', to.announced.host, to.announced.port, keyOf(sid), 0, 5_000)
     expect(await load(store, sid)).toMatchObject({ step: 0 })
     // A save needs two keys, and Redis wants both to have arrived: it is tried again until the slot has.
     const half = store.set(sid, change(running, { step: 1 }))
     expect(await isPending(half)).toBe(true)
-    for (const server of [to, from]) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', toId)
+    for (const server of [to, from]) await server.cli('CLUSTER', 'SETSLOT', slot, 'NODE', toId!)
     await half
     expect(await load(store, sid)).toMatchObject({ step: 1 })
     await store.set(sid, change(running, { step: 2 }))

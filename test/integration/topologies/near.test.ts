@@ -1,11 +1,10 @@
 // The near cache where there are several servers: each announces its own sessions' changes.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ResilientStore, ResilientStoreOptions } from '../../../src/index.js'
-import type { RedisServer } from '../../support/redis-server.js'
-import { type RedisCluster, type SentinelGroup, startCluster, startSentinel } from '../../support/topologies.js'
 import { eventually, until } from '../../support/wait.js'
 import { listeners, nearOf, read, untilNear, warm } from '../near/near-kit.js'
 import { keyOf, load, openStore, session, untilUp } from '../store-kit.js'
+import { type RigServer, TestRig } from './test-rig.js'
 
 const RECOVERY = 20_000
 const OPTIONS: ResilientStoreOptions = { cache: { near: true }, timeout: 1_000, breaker: { resetTimeout: 100 } }
@@ -23,17 +22,16 @@ async function seen(store: ResilientStore, sid: string, expected: Record<string,
 }
 
 describe('on a Cluster', () => {
-  let cluster: RedisCluster
+  let cluster: TestRig
 
   beforeAll(async () => {
-    cluster = await startCluster()
+    cluster = await TestRig.open('cluster')
   }, 60_000)
 
-  afterAll(() => cluster?.stop())
+  afterAll(() => cluster?.close())
 
   async function opened(): Promise<ResilientStore> {
-    await cluster.settled()
-    await cluster.flush()
+    await cluster.renew()
     const store = openStore({ url: '' }, { redis: cluster.options, ...OPTIONS })
     await store.ready()
     await until(() => nearOf(store)?.state === 'on' && store.masters.size === 3, { what: 'all masters to announce' })
@@ -41,7 +39,7 @@ describe('on a Cluster', () => {
   }
 
   /** One session of each master, in its order. */
-  async function shards(): Promise<{ readonly master: RedisServer; readonly sid: string }[]> {
+  async function shards(): Promise<{ readonly master: RigServer; readonly sid: string }[]> {
     return Promise.all((await cluster.masters()).map(async (master) => ({ master, sid: await cluster.sidAt(master) })))
   }
 
@@ -96,7 +94,6 @@ describe('on a Cluster', () => {
     await until(async () => (await read(store, sid)).source === 'near', { timeoutMs: RECOVERY, what: 'the successor' })
     await successor.cli('SET', keyOf(sid), json({ n: 3 }))
     await seen(store, sid, { n: 3 })
-    await master.start()
   })
 
   // The last: where the slot is afterwards is not what the servers had agreed upon.
@@ -104,13 +101,13 @@ describe('on a Cluster', () => {
     const store = await opened()
     const [one, other] = await shards()
     const [from, to, sid] = [one!.master, other!.master, one!.sid]
-    const [fromId, toId] = [await cluster.idOf(from), await cluster.idOf(to)]
+    const [fromId, toId] = [await from.cli('CLUSTER', 'MYID'), await to.cli('CLUSTER', 'MYID')]
     const slot = await from.cli<number>('CLUSTER', 'KEYSLOT', keyOf(sid))
     await from.cli('SET', keyOf(sid), json({ n: 1 }))
     await warm(store, sid)
     await to.cli('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId)
     await from.cli('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId)
-    await from.cli('MIGRATE', to.host, to.port, keyOf(sid), 0, 5_000)
+    await from.cli('MIGRATE', to.announced.host, to.announced.port, keyOf(sid), 0, 5_000)
     // Now the one that is asked first sends everybody on.
     await seen(store, sid, { n: 1 })
     for (let time = 0; time < 5; time++) expect(await read(store, sid)).toMatchObject({ source: 'redis' })
@@ -124,16 +121,16 @@ describe('on a Cluster', () => {
 })
 
 describe('with Sentinel', () => {
-  let group: SentinelGroup
+  let group: TestRig
 
   beforeAll(async () => {
-    group = await startSentinel()
+    group = await TestRig.open('sentinel')
   }, 60_000)
 
-  afterAll(() => group?.stop())
+  afterAll(() => group?.close())
 
   it.each(['an orderly failover', 'a lost master'])('after %s the new master announces', async (what) => {
-    await group.settled()
+    await group.renew()
     const store = openStore({ url: '' }, { redis: group.options, ...OPTIONS })
     await store.ready()
     await untilNear(store)
@@ -142,7 +139,7 @@ describe('with Sentinel', () => {
     await warm(store, 'sid')
     await old.cli('WAIT', 2, 2_000)
     if (what === 'a lost master') await old.kill()
-    else await group.failover()
+    else await group.inject({ kind: 'failover' })
     await until(async () => (await group.master()) !== old, { timeoutMs: RECOVERY, what: 'another master' })
     const promoted = await group.master()
     await eventually(() => promoted.cli('SET', keyOf('sid'), json({ n: 2 })), { timeoutMs: RECOVERY })
@@ -154,6 +151,5 @@ describe('with Sentinel', () => {
     })
     await promoted.cli('SET', keyOf('sid'), json({ n: 3 }))
     await seen(store, 'sid', { n: 3 })
-    if (!old.up) await old.start()
   })
 })
