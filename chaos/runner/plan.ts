@@ -2,28 +2,11 @@
 import { createRequire } from 'node:module'
 import { availableParallelism, totalmem } from 'node:os'
 import type { DriverName, Topology } from '../drivers/contract.js'
-import {
-  type Defect,
-  FORMAT,
-  type FrontName,
-  type Header,
-  type Losses,
-  type Policy,
-  type Settings,
-  type StoreName,
-} from '../records.js'
+import { FORMAT, type Header, type Losses, type Settings } from '../records.js'
 import type { Scenario } from '../scenarios/contract.js'
 
-export interface Plan {
+export interface Plan extends Pick<Header, 'topology' | 'store' | 'defect' | 'policy' | 'front' | 'seed' | 'seconds'> {
   readonly scenario: Scenario
-  readonly topology: Topology
-  readonly store: StoreName
-  readonly defect?: Defect
-  readonly policy: Policy
-  readonly front: FrontName
-  readonly seed: number
-  /** Length of the traffic. */
-  readonly seconds: number
   /** Arrivals a second. @default 120 */
   readonly rate?: number
 }

@@ -1,10 +1,10 @@
 /** Plays a scenario's steps at their times, and writes down when each of them was felt. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { seededRandom } from '../../test/support/random.js'
 import type { ShopProcess } from '../app/shop-process.js'
 import type { Fault, Rig } from '../drivers/contract.js'
 import type { FaultRecord, HistoryRecord } from '../records.js'
 import type { AppFault, Step } from '../scenarios/contract.js'
-import { createRandom } from '../workload/random.js'
 import type { Plan } from './plan.js'
 
 export interface StageHands {
@@ -36,7 +36,7 @@ interface Turn {
 export function spread({ at, until, fault, flapping }: Step, total: number, seed: number): Turn[] {
   const end = until === undefined ? undefined : until * total
   if (flapping === undefined || end === undefined) return [{ fault, from: at * total, to: end }]
-  const random = createRandom(seed)
+  const random = seededRandom(seed)
   const turns: Turn[] = []
   for (let from = at * total; from < end; ) {
     const to = Math.min(end, from + flapping.on * (1 + random() / 2))

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
+import { seededRandom } from '../../test/support/random.js'
 import { type Arrival, arrivals } from './arrivals.js'
-import { createRandom } from './random.js'
 
 function take(count: number, seed: number, rate: number): Arrival[] {
-  const schedule = arrivals(createRandom(seed), rate)
+  const schedule = arrivals(seededRandom(seed), rate)
   return Array.from({ length: count }, () => schedule.next().value)
 }
 

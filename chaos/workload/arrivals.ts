@@ -1,4 +1,4 @@
-import type { Random } from './random.js'
+import type { Random } from '../../test/support/random.js'
 
 /** One arrival: when, and two numbers in [0, 1) that choose who comes and what they do. */
 export interface Arrival {

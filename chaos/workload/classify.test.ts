@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Answer, RequestRecord } from '../history.js'
+import { answer as answerOf } from '../report/test-history.js'
 import { classify, isAcknowledged, isLost } from './classify.js'
 
-const GOOD: Answer = {
-  status: 200,
-  source: 'redis',
-  retryAfter: false,
-  visitor: 'v1',
-  cookieChanged: false,
-  missing: 0,
-}
+const GOOD: Answer = answerOf()
 
 function request({ ...changes }: Partial<RequestRecord> = {}, answer: Partial<Answer> | null = {}): RequestRecord {
   return {

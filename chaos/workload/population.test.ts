@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../test/support/random.js'
 import type { Reply } from './http.js'
 import { Population, SHOP_MIX } from './population.js'
-import { createRandom } from './random.js'
 import type { Visitor } from './visitor.js'
 
 const page = (visitor: Visitor | null): Reply => ({
@@ -54,7 +54,7 @@ describe('a population', () => {
   it('mostly reads, in the mix of the shop', () => {
     const population = new Population(1, SHOP_MIX)
     logIn(population, 0)
-    const random = createRandom(1)
+    const random = seededRandom(1)
     const actions = Array.from({ length: 10_000 }, () => population.next(0, random())?.action)
     const share = (action: string) => actions.filter((each) => each === action).length / 10_000
     expect(share('view')).toBeCloseTo(0.72, 1)

@@ -1,9 +1,9 @@
+import { seededRandom } from '../../test/support/random.js'
 import type { Action, History, RequestRecord } from '../history.js'
 import { arrivals } from './arrivals.js'
 import type { Front } from './front.js'
 import { type Call, createHttpClient } from './http.js'
 import { type Mix, Population } from './population.js'
-import { createRandom } from './random.js'
 import { COOKIE_NAME, type Visitor } from './visitor.js'
 
 export interface TrafficOptions {
@@ -46,7 +46,7 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const { history, front, now } = options
   const population = new Population(options.visitors, options.mix)
   const http = createHttpClient(options.giveUpAfter)
-  const schedule = arrivals(createRandom(options.seed), options.rate)
+  const schedule = arrivals(seededRandom(options.seed), options.rate)
   const underWay = new Set<Promise<void>>()
   const began = now()
   let next = schedule.next().value
