@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.js'
-import type { Raw } from './redis/sessions.js'
+import { owned, type Raw } from './redis/sessions.js'
 import type { ResolvedCache } from './resolve-options.js'
 import type { Epoch } from './tracking.js'
 
 /** A session as Redis last confirmed it, in its serialized form: every reader parses a copy of its own. */
 export interface CachedSession {
-  readonly raw: Raw
+  raw: Raw
   /** When the command left whose answer confirmed it, monotonic ms. */
   readonly confirmedAt: number
   /** When the session ends, monotonic ms; `undefined` while unknown: it is not served then. */
@@ -89,6 +89,7 @@ export class FallbackCache {
     if (entry.confirmedAt < this.#clearedAt) return
     const known = this.#entries.peek(sid)
     if (known !== undefined && known.confirmedAt > entry.confirmedAt) return
+    entry.raw = owned(entry.raw)
     this.#entries.set(sid, entry)
   }
 

@@ -19,7 +19,7 @@ import { decideDestroy, decideRead, decideSave, type Operation } from './policy.
 import { NO_ATTEMPTS, noteAttempt, type Provenance, provenanceOf, remember, type SessionSource } from './provenance.js'
 import { type Reconciliation, reconcile } from './reconcile.js'
 import { GUARD } from './redis/scripts.js'
-import { type Guard, type Raw, type ReadRequest, type SessionCommands, sha1 } from './redis/sessions.js'
+import { type Guard, owned, type Raw, type ReadRequest, type SessionCommands, sha1 } from './redis/sessions.js'
 import { overtakenSave, type Replay, replayedDestroy } from './replay.js'
 import type { ResolvedOptions } from './resolve-options.js'
 import type { Revocations } from './revocations.js'
@@ -597,6 +597,8 @@ export class Operations {
       write.base = latest
       rebase(from, latest)
     }
+    const own = owned(write.encoded)
+    value = value === write.encoded ? own : owned(value)
     const added = queue.addSave({
       sid,
       base: from.raw,

@@ -1,7 +1,7 @@
 /** Saves and deletes that wait in memory until Redis is back: one per session, bounded. Holds them; `replay.ts` sends them. */
 import type { QueueOptions } from './options.js'
 import type { Provenance } from './provenance.js'
-import type { Raw } from './redis/sessions.js'
+import { owned, type Raw } from './redis/sessions.js'
 
 /** The latest state of a session that Redis has not acknowledged. */
 export interface PendingSave {
@@ -81,9 +81,11 @@ export class WriteQueue {
     if (this.#bytes + bytes - freed > this.#options.maxBytes) return false
     this.#bytes += bytes - freed
     if (known === undefined) {
-      this.#saves.set(save.sid, { ...save, attempts: new Set(save.attempts), version: 0 })
+      const base = save.base === undefined ? undefined : owned(save.base)
+      const payload = owned(save.payload)
+      this.#saves.set(save.sid, { ...save, base, payload, attempts: new Set(save.attempts), version: 0 })
     } else {
-      known.payload = save.payload
+      known.payload = owned(save.payload)
       known.from = save.from
       known.expiresAt = save.expiresAt
       known.version++
@@ -115,8 +117,8 @@ export class WriteQueue {
     if (this.#saves.get(save.sid) !== save) return
     this.#bytes += sizeOf(base) - (save.base === undefined ? 0 : sizeOf(save.base))
     this.#bytes += sizeOf(payload) - sizeOf(save.payload)
-    save.base = base
-    save.payload = payload
+    save.base = owned(base)
+    save.payload = owned(payload)
   }
 
   /**

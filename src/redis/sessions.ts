@@ -10,6 +10,17 @@ import { DELETE_IF, DESTROY, GUARD, SAVE, type Script, TOUCH } from './scripts.j
 /** A value as Redis keeps it: text, or bytes where the serializer is binary. */
 export type Raw = string | Buffer
 
+/**
+ * The same in memory of its own, for what is kept. A Buffer is a view of all that came with it: a reply of 0.5 KiB may hold
+ * 64 KiB.
+ */
+export function owned(raw: Raw): Raw {
+  if (typeof raw === 'string' || raw.buffer.byteLength === raw.length) return raw
+  const copy = Buffer.allocUnsafeSlow(raw.length)
+  raw.copy(copy)
+  return copy
+}
+
 export type ReadRequest = { readonly kind: 'get' | 'pttl'; readonly key: string }
 export type ReadReply = Raw | null | number
 export interface WriteRequest {

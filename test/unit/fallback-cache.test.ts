@@ -34,6 +34,17 @@ describe('what may be served', () => {
     expect(cache.get('unknown')).toBeUndefined()
   })
 
+  it('is kept without the memory that its bytes came in', () => {
+    const { cache, put } = setUp()
+    const chunk = Buffer.alloc(65_536, 'chunk')
+    put('part', { raw: chunk.subarray(100, 200) })
+    put('whole', { raw: chunk })
+    const { raw } = cache.get('part') as { raw: Buffer }
+    expect(raw).toEqual(chunk.subarray(100, 200))
+    expect(raw.buffer.byteLength).toBe(100)
+    expect(cache.get('whole')?.raw).toBe(chunk)
+  })
+
   it('until maxStale after Redis confirmed it, and not longer', () => {
     const { cache, clock, put } = setUp({ maxStale: 30_000 })
     put('a')
