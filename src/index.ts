@@ -59,3 +59,4 @@ export {
 } from './telemetry.js'
 export { OPERATION_CHANNEL, type OperationOutcome, type OperationRecord } from './tracing.js'
 export type { TrackingObstacle } from './tracking.js'
+export type { ScannedSession } from './walks.js'

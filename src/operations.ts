@@ -326,6 +326,11 @@ export class Operations {
     return this.#isDestroyed(sid) ? null : session
   }
 
+  /** Makes what a walk has read of Redis the session that `load` would have given. */
+  scanned(sid: string, session: StoredSession, raw: Raw, sentAt: number): void {
+    this.#present(session, sid, undefined, 'redis', raw, sentAt, this.#server(sid))
+  }
+
   #blank(sid: string, req: Request): StoredSession {
     const session = { cookie: this.#on.freshCookie(req) } as StoredSession
     remember(session, req, {
@@ -613,7 +618,7 @@ export class Operations {
     if (!added) return false
     from.source = 'queued'
     from.raw = value
-    from.own = write.encoded
+    from.own = own
     from.kept = write.order
     publish({ type: 'queued', operation: 'set', reason: failure.reason })
     return true

@@ -3,7 +3,7 @@
  */
 
 /** An operation of the store, by the name that errors, events and handlers use; the first four are express-session's. */
-export type Operation = 'get' | 'set' | 'touch' | 'destroy' | 'all' | 'ids' | 'length' | 'clear' | 'ready'
+export type Operation = 'get' | 'set' | 'touch' | 'destroy' | 'scan' | 'all' | 'ids' | 'length' | 'clear' | 'ready'
 
 /**
  * What `get` answers while Redis is down: an error (503), the copy this process has, an empty session under the

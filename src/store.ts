@@ -35,7 +35,7 @@ import { SingleNode } from './single-node.js'
 import { type DroppedRecord, type OutcomeRecord, publish, type StoreEvents } from './telemetry.js'
 import { TouchMarks } from './touch-marks.js'
 import { type OpenRecord, trace } from './tracing.js'
-import { Walks } from './walks.js'
+import { type ScannedSession, Walks } from './walks.js'
 import { WriteQueue } from './write-queue.js'
 
 /** What `close()` could not bring to Redis in time, in sessions. Each was also reported by a `dropped` event. */
@@ -172,6 +172,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       scanCount: resolved.scanCount,
       timeout: resolved.timeout,
       isDestroyed: (sid) => this.#revocations.has(sid) || this.#queue.destroys.has(sid),
+      scanned: (sid, session, raw, sentAt) => this.#operations.scanned(sid, session, raw, sentAt),
     })
     nodes.start()
   }
@@ -225,7 +226,38 @@ export class ResilientStore extends Store implements AsyncDisposable {
     return this.#run('destroy', (record) => this.#operations.destroy(sid, req, record), callback, onError)
   }
 
-  /** All sessions, each with its `id`. Walks over the whole of Redis: for maintenance, not for requests. */
+  /**
+   * The sessions one after the other, as many in memory as one round trip brings: for maintenance, not for requests. What
+   * is made or destroyed meanwhile may be missing; what cannot be read is left out. Redis is asked for more when more is
+   * wanted; `break` ends the walk.
+   *
+   * Each comes once, but for sessions that move to another master of a Cluster meanwhile, and now and then one where nearly
+   * all others are deleted meanwhile.
+   *
+   * @throws RedisDownError by rejection, also in the middle of the walk
+   * @example
+   * ```ts
+   * import { ResilientStore } from 'resilient-session-store'
+   *
+   * // Logs somebody out everywhere.
+   * export async function logOut(store: ResilientStore, user: string): Promise<void> {
+   *   for await (const { sid, session } of store.scan()) {
+   *     if ('user' in session && session.user === user) await store.destroy(sid)
+   *   }
+   * }
+   * ```
+   */
+  async *scan(): AsyncGenerator<ScannedSession, void, void> {
+    const { req } = currentRequest()
+    try {
+      if (this.#closing !== undefined) throw new StoreClosedError('scan')
+      yield* this.#walks.scan()
+    } catch (error) {
+      throw this.#closing === undefined ? this.#failedWalk('scan', error, req) : new StoreClosedError('scan')
+    }
+  }
+
+  /** All sessions, each with its `id`. Walks over the whole of Redis, and holds everything at once: see {@link scan}. */
   override all(): Promise<(SessionData & { id: string })[]>
   override all(callback: (error: unknown, sessions?: SessionData[] | null) => void): void
   override all(
@@ -251,8 +283,10 @@ export class ResilientStore extends Store implements AsyncDisposable {
   override length(): Promise<number>
   override length(callback: (error: unknown, length?: number) => void): void
   override length(callback?: Callback<number>): Promise<number> | undefined {
-    const counting = this.#walk('length', async () => (await this.#walks.ids()).length)
-    return answer(counting, callback)
+    return answer(
+      this.#walk('length', () => this.#walks.length()),
+      callback,
+    )
   }
 
   /** Deletes all sessions, those that wait in the queue included. Walks over the whole of Redis. */
@@ -489,9 +523,13 @@ export class ResilientStore extends Store implements AsyncDisposable {
     try {
       return await this.#run(operation, run)
     } catch (error) {
-      if (!(error instanceof RedisFailure)) throw error
-      throw this.#operations.tell(operation, error, req, undefined).error
+      throw this.#failedWalk(operation, error, req)
     }
+  }
+
+  #failedWalk(operation: Operation, error: unknown, req: IncomingMessage | undefined): unknown {
+    if (!(error instanceof RedisFailure)) return error
+    return this.#operations.tell(operation, error, req, undefined).error
   }
 
   /**

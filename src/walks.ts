@@ -1,4 +1,8 @@
-/** `all`, `ids`, `length` and `clear`: SCAN over every master. They never move a breaker; each round trip has the deadline. */
+/**
+ * `scan`, `all`, `ids`, `length` and `clear`: SCAN over every master. They never move a breaker; each round trip has the
+ * deadline, and between chunks whatever else waits for the event loop has its turn.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import type { Codec } from './codec.js'
 import { RedisFailure } from './errors.js'
@@ -6,6 +10,17 @@ import type { Send } from './lanes.js'
 import type { Node, Nodes } from './node.js'
 import { classify, toFailure } from './redis/failures.js'
 import type { Raw, SessionCommands } from './redis/sessions.js'
+import type { StoredSession } from './serializers/contract.js'
+
+/** A session as `scan()` finds it. */
+export interface ScannedSession {
+  readonly sid: string
+  /** As `get` would have given it. */
+  readonly session: SessionData
+}
+
+/** How long a walk keeps the event loop to itself, ms; one session is never parsed in parts. */
+const MAX_TURN = 4
 
 export interface WalksOptions {
   readonly nodes: Pick<Nodes, 'all' | 'known'>
@@ -16,6 +31,8 @@ export interface WalksOptions {
   readonly timeout: number
   /** Whether this process knows the session to be destroyed. */
   readonly isDestroyed: (sid: string) => boolean
+  /** Makes a decoded session what `get` gives; `sentAt` (monotonic ms) is when Redis was asked for it. */
+  readonly scanned: (sid: string, session: StoredSession, raw: Raw, sentAt: number) => void
 }
 
 export class Walks {
@@ -27,32 +44,47 @@ export class Walks {
 
   /** Rejects, as the others do, with a {@link RedisFailure} where Redis failed. */
   async ids(): Promise<string[]> {
-    const ids = new Set<string>()
-    for await (const [, sids] of this.#scan()) for (const sid of sids) ids.add(sid)
-    return [...ids].filter((sid) => !this.#options.isDestroyed(sid))
+    const ids: string[] = []
+    for await (const [, sids] of this.#scan()) for (const sid of sids) ids.push(sid)
+    return ids
   }
 
-  /** Sessions with their `id`; what cannot be parsed is left out, and left alone. */
+  async length(): Promise<number> {
+    let length = 0
+    for await (const [, sids] of this.#scan()) length += sids.length
+    return length
+  }
+
+  /** Sessions with their `id`. */
   async all(): Promise<(SessionData & { id: string })[]> {
-    const { codec, isDestroyed } = this.#options
-    const seen = new Set<string>()
     const sessions: (SessionData & { id: string })[] = []
-    for await (const [node, chunk] of this.#scan()) {
-      const sids = chunk.filter((sid) => !seen.has(sid) && !isDestroyed(sid))
-      if (sids.length === 0) continue
+    for await (const { sid, session } of this.scan()) sessions.push(Object.assign(session, { id: sid }))
+    return sessions
+  }
+
+  /** What cannot be parsed is left out, and left alone: `get` deals with it when its visitor comes. */
+  async *scan(): AsyncGenerator<ScannedSession, void, void> {
+    const { codec, isDestroyed, scanned } = this.#options
+    const pace = new Pace()
+    for await (const [node, sids] of this.#scan()) {
+      const sentAt = performance.now()
       const values = await this.#values(node, sids)
+      pace.begin()
       for (const [index, sid] of sids.entries()) {
-        seen.add(sid)
+        if (pace.isOver) await pace.rest()
         const raw = values[index]
         if (raw == null) continue
+        let session: StoredSession
         try {
-          sessions.push(Object.assign(await codec.decode(sid, raw), { id: sid }))
+          session = await codec.decode(sid, raw)
         } catch {
-          // Unreadable: `get` deals with it when its visitor comes; a walk does not delete.
+          continue
         }
+        if (isDestroyed(sid)) continue
+        scanned(sid, session, raw, sentAt)
+        yield { sid, session }
       }
     }
-    return sessions
   }
 
   /** Goes on to the other servers where one fails, and rejects with that failure at the end. */
@@ -63,8 +95,7 @@ export class Walks {
     for (const node of nodes.all()) {
       try {
         for await (const sids of this.#scanNode(node)) {
-          const deletes = sids.map((sid) => commands.expireNow(sid))
-          await this.#collect(node.transport.sendWrites, deletes)
+          await this.#collect(node.transport.sendWrites, commands.deleteAll(sids))
         }
       } catch (error) {
         failure ??= error
@@ -73,15 +104,27 @@ export class Walks {
     if (failure !== undefined) throw failure
   }
 
+  /** A chunk's sessions that this process does not know to be destroyed, each once as far as {@link Recent} tells. */
   async *#scan(): AsyncGenerator<[Node, string[]], void, void> {
-    const { nodes } = this.#options
+    const { nodes, isDestroyed } = this.#options
     await this.#bounded(nodes.known() ?? Promise.resolve())
-    for (const node of nodes.all()) for await (const sids of this.#scanNode(node)) yield [node, sids]
+    const recent = new Recent()
+    for (const node of nodes.all()) {
+      for await (const chunk of this.#scanNode(node)) {
+        const sids = chunk.filter((sid) => recent.add(sid) && !isDestroyed(sid))
+        if (sids.length > 0) yield [node, sids]
+      }
+    }
   }
 
   async *#scanNode({ connection, transport }: Node): AsyncGenerator<string[], void, void> {
     await this.#bounded(connection.usable() ?? Promise.resolve())
-    yield* transport.scan(this.#options.scanCount, (reply) => this.#bounded(reply))
+    const pace = new Pace()
+    for await (const sids of transport.scan(this.#options.scanCount, (reply) => this.#bounded(reply))) {
+      yield sids
+      // A reply has as many chunks as `scanCount` asks for, and no round trip lies between them.
+      if (pace.isOver) await pace.rest()
+    }
   }
 
   /** Values by sid, in order. */
@@ -125,5 +168,45 @@ export class Walks {
     } finally {
       clearTimeout(timer)
     }
+  }
+}
+
+/** Gives way to what else waits for the event loop. */
+class Pace {
+  #since = performance.now()
+
+  begin(): void {
+    this.#since = performance.now()
+  }
+
+  get isOver(): boolean {
+    return performance.now() - this.#since > MAX_TURN
+  }
+
+  async rest(): Promise<void> {
+    await nextTurn()
+    this.begin()
+  }
+}
+
+/** Ids remembered at most, in two halves. */
+const MAX_RECENT = 20_000
+
+/**
+ * The ids found last. SCAN finds a key twice where Redis has made its table smaller meanwhile: then it begins again with
+ * as many buckets as have become one, and those are the ones it has just been through.
+ */
+class Recent {
+  #young = new Set<string>()
+  #old = new Set<string>()
+
+  /** Whether it is not among them. */
+  add(sid: string): boolean {
+    if (this.#young.has(sid) || this.#old.has(sid)) return false
+    this.#young.add(sid)
+    if (this.#young.size < MAX_RECENT / 2) return true
+    this.#old = this.#young
+    this.#young = new Set()
+    return true
   }
 }

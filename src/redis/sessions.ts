@@ -60,6 +60,9 @@ export interface SaveCommand {
 /** Requests in one command at most: Redis does nothing else meanwhile. */
 const MAX_BULK = 64
 
+/** Sessions that a walk reads or deletes with one command at most, for the same reason. */
+const MAX_CHUNK = 256
+
 /** Whose session is probed; nothing is ever stored there. */
 export const PROBE: string = 'session-store-probe'
 
@@ -164,6 +167,14 @@ export class SessionCommands {
     return { key, send: ({ client }) => client.del(key) }
   }
 
+  /** The same for many: one command, but on Cluster, where each slot needs its own. */
+  deleteAll(sids: readonly string[]): WriteRequest[] {
+    if (this.#onCluster) return sids.map((sid) => this.expireNow(sid))
+    const keys = sids.map((sid) => this.key(sid))
+    const [key] = keys
+    return key === undefined ? [] : [{ key, send: ({ client }) => client.del(keys) }]
+  }
+
   /** Deletes a session if it still holds this value. */
   deleteIf(sid: string, value: Raw): WriteRequest {
     const key = this.key(sid)
@@ -214,7 +225,7 @@ export class SessionCommands {
   }
 
   /**
-   * Walks over the sessions of one server, a chunk of keys a round trip. A key may come twice.
+   * Walks over the sessions of one server, in chunks of at most {@link MAX_CHUNK}. A key may come twice.
    *
    * @param bounded puts a deadline on each round trip
    */
@@ -230,12 +241,14 @@ export class SessionCommands {
     do {
       const [next, keys] = await bounded(client.scan(cursor, 'MATCH', pattern, 'COUNT', count))
       cursor = next
-      const sids: string[] = []
-      for (const key of keys) {
-        const name = key.slice(added.length)
-        if (!isMarker(name, this.#prefix)) sids.push(name.slice(this.#prefix.length))
+      for (let start = 0; start < keys.length; start += MAX_CHUNK) {
+        const sids: string[] = []
+        for (const key of keys.slice(start, start + MAX_CHUNK)) {
+          const name = key.slice(added.length)
+          if (!isMarker(name, this.#prefix)) sids.push(name.slice(this.#prefix.length))
+        }
+        yield sids
       }
-      yield sids
     } while (cursor !== '0')
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
+import type { ResilientStoreOptions } from '../../src/index.js'
 import type { RedisServer } from '../support/redis-server.js'
 import {
   downError,
@@ -105,7 +106,109 @@ describe('ids, length, all and clear', () => {
   })
 })
 
+describe('scan', () => {
+  async function filled(sessions: number, options?: ResilientStoreOptions) {
+    const redis = await server()
+    const proxy = await proxyTo(redis)
+    const store = await readyStore(proxy, { timeout: 5_000, touchAfter: 0, ...options })
+    const sids = Array.from({ length: sessions }, (_, n) => `visitor-${n}`)
+    await Promise.all(sids.map((sid) => store.set(sid, session({ user: sid }))))
+    return { redis, proxy, store, sids }
+  }
+
+  it('gives every session as get would, markers and what cannot be read left out', async () => {
+    const { redis, store, sids } = await filled(500, { scanCount: 50 })
+    await withNeighbours(redis)
+    await store.destroy('visitor-0')
+    await redis.cli('SET', keyOf('bad'), 'not json')
+    const found = new Map<string, unknown>()
+    for await (const { sid, session: data } of store.scan()) {
+      expect(found.has(sid)).toBe(false)
+      found.set(sid, data)
+    }
+    expect([...found.keys()].sort()).toEqual(sids.slice(1).sort())
+    for (const [sid, data] of found) expect(data).toEqual(await load(store, sid))
+  })
+
+  it('a reply of many keys is read in parts', async () => {
+    const { proxy, store } = await filled(1_000, { scanCount: 100_000 })
+    let count = 0
+    for await (const _ of store.scan()) count++
+    expect(count).toBe(1_000)
+    expect(proxy.commandCount('SCAN')).toBe(1)
+    expect(proxy.commandCount('MGET')).toBeGreaterThanOrEqual(4)
+  })
+
+  it('ends with the loop that reads it, and keeps nothing open', async () => {
+    const { proxy, store } = await filled(1_000, { scanCount: 10 })
+    for await (const _ of store.scan()) break
+    expect(proxy.commandCount('SCAN')).toBeLessThan(5)
+    // Begun, and never ended.
+    const left = store.scan()
+    await left.next()
+    expect(await store.close()).toEqual({ droppedSaves: 0, droppedDestroys: 0 })
+    const rest = async (): Promise<void> => {
+      for await (const _ of left);
+    }
+    await expect(rest()).rejects.toMatchObject({ code: 'ESTORECLOSED' })
+    await expect(store.scan().next()).rejects.toMatchObject({ code: 'ESTORECLOSED' })
+  })
+
+  it('what it gives can be changed and saved, under the guards of a save', async () => {
+    const { redis, store } = await filled(3)
+    for await (const { sid, session: data } of store.scan()) {
+      if (sid === 'visitor-1') await redis.cli('DEL', keyOf(sid))
+      const saving = store.set(sid, Object.assign(data, { seen: true }))
+      if (sid === 'visitor-1') await expect(saving).rejects.toMatchObject({ code: 'ESESSIONREVOKED' })
+      else await saving
+    }
+    expect(await load(store, 'visitor-0')).toMatchObject({ user: 'visitor-0', seen: true })
+    expect(await store.get('visitor-1')).toBeNull()
+  })
+
+  it('sessions may be destroyed meanwhile', async () => {
+    const { redis, store } = await filled(1_000, { scanCount: 20 })
+    let seen = 0
+    for await (const { sid } of store.scan()) {
+      seen++
+      await store.destroy(sid)
+    }
+    expect(seen).toBe(1_000)
+    expect(await store.length()).toBe(0)
+    expect(await redis.cli('EXISTS', '{sess:visitor-7}:revoked')).toBe(1)
+  })
+
+  it('an outage in the middle of it ends it, and is told once', async () => {
+    const onRedisDown = vi.fn()
+    const { redis, store } = await filled(1_000, { scanCount: 10, onRedisDown })
+    const walk = store.scan()
+    await walk.next()
+    await redis.kill()
+    await untilDown(store)
+    onRedisDown.mockClear()
+    const error = await downError(
+      (async () => {
+        for await (const _ of walk);
+      })(),
+    )
+    expect(error.operation).toBe('scan')
+    expect(onRedisDown).toHaveBeenCalledExactlyOnceWith(error, undefined, undefined)
+  })
+})
+
 describe('clear', () => {
+  it('deletes many with one command', async () => {
+    const redis = await server()
+    const proxy = await proxyTo(redis)
+    const store = await readyStore(proxy, { scanCount: 1_000, timeout: 5_000 })
+    const sids = Array.from({ length: 500 }, (_, n) => `visitor-${n}`)
+    await Promise.all(sids.map((sid) => store.set(sid, session())))
+    const before = proxy.commandCount('DEL')
+    await store.clear()
+    expect(await redis.cli('DBSIZE')).toBe(0)
+    expect(proxy.commandCount('DEL') - before).toBeLessThan(10)
+  })
+
   it('empties the cache and the queue, and what was loaded before is not created again', async () => {
     const redis = await server()
     const store = await readyStore(redis, { cache: true })

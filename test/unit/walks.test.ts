@@ -3,7 +3,8 @@ import { Codec } from '../../src/codec.js'
 import { RedisFailure } from '../../src/errors.js'
 import type { Sent, Settle } from '../../src/lanes.js'
 import { resolveOptions } from '../../src/resolve-options.js'
-import { Walks, type WalksOptions } from '../../src/walks.js'
+import type { Serializer } from '../../src/serializers/contract.js'
+import { type ScannedSession, Walks, type WalksOptions } from '../../src/walks.js'
 import { FakeClock } from '../support/fake-clock.js'
 
 interface Setting {
@@ -15,15 +16,18 @@ interface Setting {
   /** Runs at each command. */
   readonly command?: (name: string) => unknown
   readonly usable?: () => Promise<void> | undefined
+  readonly serializer?: Serializer
 }
 
-function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, command, usable }: Setting): {
+function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, command, usable, serializer }: Setting): {
   walks: Walks
   deleted: string[]
   asked: string[]
+  scanned: unknown[][]
 } {
   const deleted: string[] = []
   const asked: string[] = []
+  const scanned: unknown[][] = []
   const transport = {
     async *scan(count: number, bounded: <T>(reply: Promise<T>) => Promise<T>) {
       expect(count).toBe(77)
@@ -55,18 +59,19 @@ function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, com
       }
     },
   }
-  const commands = { key: (sid: string) => sid, expireNow: (sid: string) => sid }
+  const commands = { key: (sid: string) => sid, deleteAll: (sids: readonly string[]) => sids }
   const connection = { usable: usable ?? (() => undefined) }
   const node = { transport, connection }
   const walks = new Walks({
     nodes: { all: () => [node], known: () => undefined } as unknown as WalksOptions['nodes'],
     commands: commands as unknown as WalksOptions['commands'],
-    codec: new Codec(resolveOptions({}), new FakeClock()),
+    codec: new Codec(resolveOptions(serializer === undefined ? {} : { serializer }), new FakeClock()),
     scanCount: 77,
     timeout,
     isDestroyed: (sid) => destroyed.includes(sid),
+    scanned: (...args) => scanned.push(args),
   })
-  return { walks, deleted, asked }
+  return { walks, deleted, asked, scanned }
 }
 
 const value = (n: number): string => JSON.stringify({ cookie: {}, n })
@@ -116,6 +121,99 @@ describe('all', () => {
       command: (name) => expect(name).toBe('scan'),
     })
     expect(await walks.all()).toEqual([])
+  })
+})
+
+describe('length', () => {
+  it('counts each session once, and none that this process knows to be destroyed', async () => {
+    const { walks } = setUp({ chunks: [['a', 'b'], [], ['b', 'c', 'a', 'destroyed']], destroyed: ['destroyed'] })
+    expect(await walks.length()).toBe(3)
+  })
+})
+
+describe('scan', () => {
+  it('gives each session once, with where it came from', async () => {
+    const { walks, scanned } = setUp({ chunks: [['a'], ['a', 'b']], values: { a: value(1), b: value(2) } })
+    const before = performance.now()
+    const found: ScannedSession[] = []
+    for await (const each of walks.scan()) found.push(each)
+    expect(found).toEqual([
+      { sid: 'a', session: { cookie: {}, n: 1 } },
+      { sid: 'b', session: { cookie: {}, n: 2 } },
+    ])
+    expect(scanned).toEqual(
+      found.map(({ sid, session }, index) => [sid, session, value(index + 1), expect.any(Number)]),
+    )
+    for (const [, , , sentAt] of scanned) expect(sentAt).toBeGreaterThanOrEqual(before)
+  })
+
+  it('asks Redis for no more than is wanted', async () => {
+    let trips = 0
+    const { walks, asked } = setUp({
+      chunks: [['a', 'b'], ['c']],
+      values: { a: value(1), b: value(2), c: value(3) },
+      command: (name) => (name === 'scan' ? trips++ : undefined),
+    })
+    for await (const { sid } of walks.scan()) if (sid === 'b') break
+    expect(trips).toBe(1)
+    expect(asked).toEqual(['a', 'b'])
+  })
+
+  it('leaves out what is destroyed between the answer of Redis and its turn', async () => {
+    const destroyed: string[] = []
+    const { walks } = setUp({ chunks: [['a', 'b']], values: { a: value(1), b: value(2) }, destroyed })
+    const seen: string[] = []
+    for await (const { sid } of walks.scan()) {
+      seen.push(sid)
+      destroyed.push('b')
+    }
+    expect(seen).toEqual(['a'])
+  })
+
+  it('gives the event loop its turns while it parses', async () => {
+    let turn = 0
+    let parsing = true
+    const count = (): void => {
+      turn++
+      if (parsing) setImmediate(count)
+    }
+    const parsed: number[] = []
+    const serializer: Serializer = {
+      stringify: (session) => JSON.stringify(session),
+      parse: (text: string) => {
+        parsed.push(turn)
+        const end = performance.now() + 2
+        while (performance.now() < end);
+        return JSON.parse(text)
+      },
+    }
+    const sids = Array.from({ length: 60 }, (_, n) => `sid-${n}`)
+    const values = Object.fromEntries(sids.map((sid, n) => [sid, value(n)]))
+    setImmediate(count)
+    const { walks } = setUp({ chunks: [sids], values, serializer })
+    expect(await walks.all()).toHaveLength(60)
+    parsing = false
+    expect(parsed).toHaveLength(60)
+    for (const each of new Set(parsed)) expect(parsed.filter((at) => at === each).length).toBeLessThanOrEqual(6)
+  })
+
+  it('gives the event loop its turns between the chunks of one reply', async () => {
+    let turns = 0
+    let walking = true
+    const count = (): void => {
+      turns++
+      if (walking) setImmediate(count)
+    }
+    setImmediate(count)
+    const slow = (): undefined => {
+      const end = performance.now() + 5
+      while (performance.now() < end);
+    }
+    // No round trip lies between them: nothing but the walk itself gives way.
+    const { walks } = setUp({ chunks: Array.from({ length: 20 }, (_, n) => [`sid-${n}`]), command: slow })
+    expect(await walks.length()).toBe(20)
+    walking = false
+    expect(turns).toBeGreaterThanOrEqual(19)
   })
 })
 

@@ -60,6 +60,10 @@ async function untilOpen(store: ResilientStore, server: RigServer): Promise<void
   await until(() => isOpen(store, server), { timeoutMs: RECOVERY, what: 'the lanes of the dead master to open' })
 }
 
+async function drained(walk: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of walk);
+}
+
 describe('all is well', () => {
   it.each(['sess:', '{app}:'])('sessions of every shard are saved, read, touched and destroyed: %s', async (prefix) => {
     const store = await opened({ prefix })
@@ -73,6 +77,14 @@ describe('all is well', () => {
     expect((await store.ids()).sort()).toEqual(sids.slice(1).sort())
     expect(await store.length()).toBe(29)
     expect((await store.all()).map(({ id }) => id).sort()).toEqual(sids.slice(1).sort())
+    const scanned: string[] = []
+    for await (const { sid, session: data } of store.scan()) {
+      expect(data).toMatchObject({ sid })
+      // Known to be loaded: saved again under its guard.
+      await store.set(sid, data)
+      scanned.push(sid)
+    }
+    expect(scanned.sort()).toEqual(sids.slice(1).sort())
     await store.clear()
     expect(await store.ids()).toEqual([])
     expect(store.health().status).toBe('up')
@@ -84,7 +96,8 @@ describe('all is well', () => {
     expect([...store.masters.keys()].sort()).toEqual([...names].sort())
     const { masters = [] } = store.health()
     expect(masters.map(({ master }) => master).sort()).toEqual([...names].sort())
-    for (const { lanes } of masters) expect(Object.values(lanes)).toEqual(Array(3).fill({ state: 'closed' }))
+    for (const { lanes } of masters)
+      expect(Object.values(lanes).map(({ state }) => state)).toEqual(Array(3).fill('closed'))
     expect(store.masters.get(names[0]!)?.save.name).toBe(`session-store:save@${names[0]}`)
     const tagged = await opened({ prefix: '{app}:' })
     expect([...tagged.masters.keys()]).toEqual([(await cluster.masterOf('{app}:x')).address])
@@ -175,7 +188,7 @@ describe.each(['kill', 'pause'] as const)('a master is lost: %s', (fault) => {
     const { status, masters: shown = [] } = store.health()
     expect(status).toBe('degraded')
     for (const { master, lanes } of shown) {
-      if (master !== deadName) expect(Object.values(lanes)).toEqual(Array(3).fill({ state: 'closed' }))
+      if (master !== deadName) expect(Object.values(lanes).map(({ state }) => state)).toEqual(Array(3).fill('closed'))
     }
     await store.set(sid, change(running, { step: 1 }))
     expect(events.some((event) => event.type === 'queued')).toBe(true)
@@ -213,7 +226,7 @@ describe('a shard with nobody left', () => {
     const { sid } = await killShard(store)
     expect(['refused', 'reset', 'cluster-down']).toContain(rootReason(await downError(store.set(sid, session()))))
     expect(await load(store, other)).toBeTruthy()
-    for (const walk of [() => store.ids(), () => store.all(), () => store.length()]) {
+    for (const walk of [() => store.ids(), () => store.all(), () => store.length(), () => drained(store.scan())]) {
       const { ms, outcome } = await timed<unknown>(walk)
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'EREDISDOWN' } })
       expect(ms).toBeLessThan(4 * TIMEOUT)
