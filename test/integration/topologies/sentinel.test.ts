@@ -129,9 +129,10 @@ it('every connection goes where `natMap` says, to a promoted master too', async 
   await group.inject({ kind: 'failover' })
   await eventually(() => store.set('sid', session({ step: 1 })), { timeoutMs: RECOVERY })
   await untilUp(store, RECOVERY)
-  const refused = await group.inject({ kind: 'refuse', app: 'behind-proxies' })
-  // Its way around them would be open.
+  // The Sentinels go on naming the master, and the way around the proxies would be open.
+  const refused = await group.inject({ kind: 'refuse', app: 'behind-proxies', target: 'all' })
   await until(() => store.health().status === 'down', { timeoutMs: RECOVERY, what: 'the store to be cut off' })
+  await downError(store.ready(1_000))
   await refused.heal()
   await untilUp(store, RECOVERY)
 })
