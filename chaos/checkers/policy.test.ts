@@ -30,6 +30,15 @@ describe('the policy is what happens', () => {
   it('may refuse whom this process does not know, or not since long ago, or no longer', () => {
     expect(verdictOn(under('read-only').view(1500, [], { ...FAILED, process: 'B' }))).toBe('held')
     expect(verdictOn(under('read-only').ended(900).view(1500, [], FAILED))).toBe('held')
+    const lost: Differences = { outcome: 'none' }
+    expect(verdictOn(under('read-only').view(1200, [], lost).view(1500, [], FAILED))).toBe('held')
+    expect(
+      verdictOn(
+        under('read-only')
+          .view(1200, [], { ...lost, process: 'B' })
+          .view(1500, [], FAILED),
+      ),
+    ).toBe('broken')
     const brief = new HandMade({ settings: { ...SETTINGS, maxStale: 1500 } }).login(100)
     expect(verdictOn(brief.view(1500, [], FAILED))).toBe('held')
     expect(verdictOn(under('read-only').logout(1200, { told: 1 }).view(1500, [], FAILED))).toBe('held')

@@ -47,11 +47,11 @@ function isKnown(facts: Facts, read: OperationRecord): boolean {
     if (other.process !== process || !isConfirmed(other) || other.end === undefined) return false
     if (other.end >= start || facts.life(process, other.start) !== facts.life(process, start)) return false
     if (start - other.end > facts.header.settings.maxStale - MARGIN) return false
-    return !facts
-      .of(session)
-      .some(
-        ({ operation, start: at }) =>
-          operation !== 'get' && operation !== 'touch' && at >= other.start && at <= start && at !== other.start,
-      )
+    return !facts.of(session).some(({ operation, outcome, start: at, process: by }) => {
+      if (at <= other.start || at > start) return false
+      // Redis no longer had it: a failover lost it, or it was logged out elsewhere.
+      if (operation === 'get') return outcome === 'none' && by === process
+      return operation !== 'touch'
+    })
   })
 }
