@@ -11,12 +11,24 @@ import type { Bench, Scenario } from './scenario.js'
 import { failingTogether } from './scenarios/failing-together.js'
 import { get } from './scenarios/get.js'
 import { guardedSave } from './scenarios/guarded-save.js'
+import { memory } from './scenarios/memory.js'
 import { nearCache } from './scenarios/near-cache.js'
 import { openBreaker } from './scenarios/open-breaker.js'
 import { set } from './scenarios/set.js'
 import { touch } from './scenarios/touch.js'
+import { walks } from './scenarios/walks.js'
 
-const SCENARIOS: readonly Scenario[] = [get, set, touch, guardedSave, nearCache, openBreaker, failingTogether]
+const SCENARIOS: readonly Scenario[] = [
+  get,
+  set,
+  touch,
+  guardedSave,
+  nearCache,
+  openBreaker,
+  failingTogether,
+  memory,
+  walks,
+]
 const PACKAGES = ['ioredis', 'ioredis5', 'redis', 'connect-redis', 'connect-redis-8', 'opossum', 'express-session']
 
 const { values: flags, positionals: wanted } = parseArgs({

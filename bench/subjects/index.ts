@@ -1,7 +1,9 @@
 import type { CreateSubject } from '../subject.js'
+import { holding } from './holding.js'
 import { opossumFailing, opossumRefusing, refusal, resilientFailing, resilientRefusing } from './outage.js'
 import { resilient, resilientCached, resilientNear, resilientOnIoredis5, resilientUnguarded } from './resilient.js'
 import { bareIoredis, connectRedis, connectRedis8, memoryStore } from './stores.js'
+import { walking } from './walking.js'
 
 /** All subjects, by the name under which results show them. */
 export const SUBJECTS = {
@@ -19,6 +21,8 @@ export const SUBJECTS = {
   'opossum, open': opossumRefusing,
   'resilient, failing': resilientFailing,
   'opossum, failing': opossumFailing,
+  'resilient, holding': holding,
+  'resilient, walking': walking,
 } as const satisfies Record<string, CreateSubject>
 
 export type SubjectName = keyof typeof SUBJECTS
