@@ -8,6 +8,7 @@ import { startRedis } from '../test/support/redis-server.js'
 import { Worker } from './crew.js'
 import { measure, type Ratio, type Result } from './measure.js'
 import type { Bench, Scenario } from './scenario.js'
+import { encryption } from './scenarios/encryption.js'
 import { failingTogether } from './scenarios/failing-together.js'
 import { get } from './scenarios/get.js'
 import { guardedSave } from './scenarios/guarded-save.js'
@@ -28,6 +29,7 @@ const SCENARIOS: readonly Scenario[] = [
   failingTogether,
   memory,
   walks,
+  encryption,
 ]
 const PACKAGES = ['ioredis', 'ioredis5', 'redis', 'connect-redis', 'connect-redis-8', 'opossum', 'express-session']
 

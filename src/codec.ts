@@ -4,6 +4,7 @@ import type { Clock } from './clock.js'
 import type { Raw } from './redis/sessions.js'
 import type { ResolvedOptions } from './resolve-options.js'
 import type { StoredSession } from './serializers/contract.js'
+import { isThenable } from './thenable.js'
 
 /** A cookie as it is stored, as far as the store looks at it. */
 interface StoredCookie {
@@ -103,8 +104,4 @@ function wholeSeconds(ms: number): number {
 
 function hasMaxAge(cookie: StoredCookie | undefined): cookie is StoredCookie & { originalMaxAge: number } {
   return typeof cookie?.originalMaxAge === 'number' && cookie.originalMaxAge > 0
-}
-
-function isThenable(value: unknown): value is Promise<unknown> {
-  return typeof (value as { then?: unknown } | null)?.then === 'function'
 }

@@ -42,7 +42,12 @@ export type DownReason =
   | 'unconfirmed'
 
 /** Literal codes of the errors this library makes; stable across versions. */
-export type SessionStoreErrorCode = 'EREDISDOWN' | 'ESESSIONREVOKED' | 'ESESSIONCONFLICT' | 'ESTORECLOSED'
+export type SessionStoreErrorCode =
+  | 'EREDISDOWN'
+  | 'ESESSIONREVOKED'
+  | 'ESESSIONCONFLICT'
+  | 'ESESSIONKEYUNKNOWN'
+  | 'ESTORECLOSED'
 
 /** What every error of this library has: a literal `code` and the operation that failed. Tell them apart by `code`. */
 export class SessionStoreError extends Error {
@@ -120,6 +125,33 @@ export class SessionConflictError extends SessionStoreError {
   }
 }
 
+/**
+ * The stored session is encrypted with a key that this process does not have, or by a later version of this library: a
+ * deploy has not arrived here yet, or with the wrong keys. The session stays as it is, and another process may be able to
+ * read it. Thrown by the serializer that `encrypted()` makes.
+ */
+export class SessionKeyUnknownError extends SessionStoreError {
+  declare readonly code: 'ESESSIONKEYUNKNOWN'
+  declare readonly operation: Operation
+  /** Id of the key that is missing, as the stored value names it; none where a later version wrote it. */
+  readonly keyId: string | undefined
+  /** 503 Service Unavailable (RFC 9110 §15.6.4). */
+  readonly status = 503
+  /** The same as `status`. */
+  readonly statusCode = 503
+  /** Response headers for error handlers: `Retry-After` in seconds (RFC 9110 §10.2.3). */
+  readonly headers: Readonly<Record<string, string>> = RETRY_AFTER_DEPLOY
+
+  constructor(operation: Operation, keyId: string | undefined) {
+    const what = keyId === undefined ? 'by a later version of this library' : `with the unknown key '${keyId}'`
+    super('ESESSIONKEYUNKNOWN', `The stored session is encrypted ${what}`, operation)
+    this.keyId = keyId
+  }
+}
+
+/** Keys come by deploys: those take longer than a breaker. */
+const RETRY_AFTER_DEPLOY = Object.freeze({ 'Retry-After': '10' })
+
 /** The store was closed: it takes no more operations. */
 export class StoreClosedError extends SessionStoreError {
   declare readonly code: 'ESTORECLOSED'
@@ -146,6 +178,11 @@ export function isSessionRevokedError(error: unknown): error is SessionRevokedEr
 /** Whether an error is a {@link SessionConflictError}, also one of another copy of this library. */
 export function isSessionConflictError(error: unknown): error is SessionConflictError {
   return hasCode(error, 'ESESSIONCONFLICT')
+}
+
+/** Whether an error is a {@link SessionKeyUnknownError}, also one of another copy of this library. */
+export function isSessionKeyUnknownError(error: unknown): error is SessionKeyUnknownError {
+  return hasCode(error, 'ESESSIONKEYUNKNOWN')
 }
 
 function hasCode(error: unknown, code: SessionStoreErrorCode): boolean {

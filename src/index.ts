@@ -3,10 +3,12 @@ export {
   type DownReason,
   isRedisDownError,
   isSessionConflictError,
+  isSessionKeyUnknownError,
   isSessionRevokedError,
   RedisDownError,
   RedisFailure,
   SessionConflictError,
+  SessionKeyUnknownError,
   SessionRevokedError,
   SessionStoreError,
   type SessionStoreErrorCode,
@@ -40,6 +42,8 @@ export type {
 export type { SessionSource } from './provenance.js'
 export { requestContext } from './request-context.js'
 export type { Serializer, SerializerContext, StoredSession } from './serializers/contract.js'
+export { encrypted } from './serializers/encrypted.js'
+export type { EncryptionKey, EncryptionOptions } from './serializers/encryption-options.js'
 export type { SerializerName } from './serializers/index.js'
 export { type SessionStatus, saveSession, sessionStatus } from './session-status.js'
 export { type CloseReport, ResilientStore } from './store.js'

@@ -8,7 +8,14 @@ import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promi
 import type { SessionData } from 'express-session'
 import type { Clock } from './clock.js'
 import type { Codec } from './codec.js'
-import { RedisDownError, RedisFailure, SessionConflictError, SessionRevokedError } from './errors.js'
+import {
+  isSessionKeyUnknownError,
+  RedisDownError,
+  RedisFailure,
+  SessionConflictError,
+  SessionKeyUnknownError,
+  SessionRevokedError,
+} from './errors.js'
 import { type CachedSession, type FallbackCache, lastConfirmed } from './fallback-cache.js'
 import type { GuardedSaves } from './guarded-saves.js'
 import { applyMerge } from './merge.js'
@@ -119,8 +126,7 @@ export class Operations {
       const decoded = this.#on.codec.decode(sid, raw)
       session = decoded instanceof Promise ? await decoded : decoded
     } catch (error) {
-      await this.#unreadable(sid, raw, error, sentAt + options.timeout)
-      return null
+      return await this.#unreadable(sid, raw, error, sentAt + options.timeout)
     }
     // So is what it did while the session was parsed.
     if (this.#isDestroyed(sid)) return null
@@ -280,7 +286,7 @@ export class Operations {
     const copy = this.#copy(sid)
     switch (decideRead(this.#on.options.degradation.read, answer, copy !== undefined)) {
       case 'serve-stale':
-        if (copy !== undefined) return this.#loadCopy(sid, req, copy)
+        if (copy !== undefined) return this.#loadStale(sid, req, copy, error)
         throw error
       case 'serve-blank':
         return this.#later(this.#blank(sid, req))
@@ -305,9 +311,32 @@ export class Operations {
       return null
     }
     // Redis may have gone meanwhile, and a change been queued.
-    const session = await this.#loadCopy(sid, req, this.#pending(sid) ?? copy, 'near')
+    const latest = this.#pending(sid) ?? copy
+    let session: StoredSession | null
+    try {
+      session = await this.#loadCopy(sid, req, latest, 'near')
+    } catch (error) {
+      if (latest !== copy) throw error
+      return this.#unreadable(sid, copy.raw, error, performance.now() + this.#on.options.timeout)
+    }
     if (session !== null && this.#on.options.resetOnRead) this.touch(sid, session, req).catch(() => {})
     return session
+  }
+
+  /** A serializer may have a time from which on it no longer reads what it read before. That is no absence either. */
+  async #loadStale(
+    sid: string,
+    req: Request,
+    copy: PendingSave | CachedSession,
+    down: RedisDownError,
+  ): Promise<StoredSession | null> {
+    try {
+      return await this.#loadCopy(sid, req, copy)
+    } catch (error) {
+      this.#on.cache?.delete(sid)
+      this.unreadable(error, sid)
+      throw down
+    }
   }
 
   async #loadCopy(
@@ -406,20 +435,33 @@ export class Operations {
     return ttl > 0 ? askedAt + ttl : undefined
   }
 
-  async #unreadable(sid: string, raw: Raw, error: unknown, deadline: number): Promise<void> {
-    const { options, commands, cache } = this.#on
-    cache?.delete(sid)
+  /** Tells the application of a stored session that cannot be read. */
+  unreadable(error: unknown, sid: string): void {
     try {
-      const result = options.onSessionLoadError?.(error, sid)
+      const result = this.#on.options.onSessionLoadError?.(error, sid)
       if (result instanceof Promise) result.catch(() => {})
     } catch {
       // The handler's own trouble.
     }
+  }
+
+  async #unreadable(sid: string, raw: Raw, error: unknown, deadline: number): Promise<null> {
+    const { commands, cache } = this.#on
+    cache?.delete(sid)
+    if (isSessionKeyUnknownError(error)) this.#keyUnknown(new SessionKeyUnknownError('get', error.keyId), sid)
+    this.unreadable(error, sid)
     try {
       await this.#lanes(sid).lifetime.run(commands.deleteIf(sid, raw), deadline)
     } catch {
       // Redis went away in between; the next load finds the value unreadable again.
     }
+    return null
+  }
+
+  /** Others can read the session: it is left to them. */
+  #keyUnknown(error: SessionKeyUnknownError, sid: string): never {
+    this.unreadable(error, sid)
+    throw error
   }
 
   /** Saves, and sees to what the script answered. Rejects with a {@link RedisFailure} where Redis failed. */
@@ -475,9 +517,9 @@ export class Operations {
             comparison < MAX_COMPARISONS
               ? await reconcile(codec, options.concurrency, sid, versions)
               : { kind: 'conflict' }
-          if (found.kind === 'conflict') {
+          if (found.kind === 'conflict' || found.kind === 'key-unknown') {
             this.#on.cache?.delete(sid)
-            return this.#conflict()
+            return found.kind === 'conflict' ? this.#conflict() : this.#keyUnknown(found.error, sid)
           }
           if (found.kind === 'merged') write.payload = this.#merged(session, found)
           write.base = theirs
@@ -598,6 +640,7 @@ export class Operations {
       const found = await reconcile(codec, options.concurrency, sid, versions)
       if (this.#isDestroyed(sid)) return this.#refuse('revoked')
       if (found.kind === 'conflict') return this.#conflict()
+      if (found.kind === 'key-unknown') this.#keyUnknown(found.error, sid)
       if (found.kind === 'merged') value = this.#merged(session, found)
       write.base = latest
       rebase(from, latest)

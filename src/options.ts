@@ -24,7 +24,9 @@ export type OnRedisDown = (
 
 /**
  * Called when a stored session cannot be parsed. The session is then deleted, unless somebody replaced the value
- * meanwhile, and the visitor counts as having none. What it throws or rejects with is ignored.
+ * meanwhile, and the visitor counts as having none. Not so where the error is a {@link SessionKeyUnknownError}: the
+ * session stays, and whoever asked for it gets that error; `all()` leaves it out, and a save that would have to be compared
+ * with it fails. What the handler throws or rejects with is ignored.
  *
  * @param error what the serializer threw; may quote session data
  * @param sid the session id: a secret, do not log it
@@ -129,7 +131,7 @@ export interface ResilientStoreOptions {
   disableTTL?: boolean
   /** COUNT of each SCAN round trip in `all`, `ids`, `length` and `clear`. @default 100 */
   scanCount?: number
-  /** How sessions are written: `'json'`, `'v8'`, `'hybrid'` (reads both, writes JSON), or your own. @default 'json' */
+  /** How sessions are written: `'json'`, `'v8'`, `'hybrid'` (reads both, writes JSON), your own, or what `encrypted()` makes of one. @default 'json' */
   serializer?: SerializerName | Serializer
   /** Deadline of each operation in ms, whatever round trips it takes: 1 to 60_000. @default 250 */
   timeout?: number

@@ -340,7 +340,7 @@ const EVENTS: readonly (keyof StoreEvents)[] = [
 ]
 const STATUS: readonly Health['status'][] = ['up', 'degraded', 'down']
 const LANE: readonly LaneHealth['state'][] = ['closed', 'half-open', 'open']
-const LOSSES = ['expired', 'overflow', 'shutdown', 'revoked', 'conflict', 'error']
+const LOSSES = ['expired', 'overflow', 'shutdown', 'revoked', 'conflict', 'key-unknown', 'error']
 /** Seconds. */
 const DURATIONS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 /** Seconds. */

@@ -1,4 +1,5 @@
 import type { Codec } from './codec.js'
+import { isSessionKeyUnknownError, SessionKeyUnknownError } from './errors.js'
 import { applyMerge, type Merge, mergeSessions, sameContent } from './merge.js'
 import type { Concurrency } from './options.js'
 import type { Raw } from './redis/sessions.js'
@@ -16,11 +17,13 @@ export interface Versions {
 /**
  * - `same`: the other side rewrote nothing but the cookie; ours may replace it
  * - `merged`: ours with the other side's change taken over
- * - `conflict`: neither
+ * - `key-unknown`: it cannot be told, because the other side used a key that is not known here
+ * - `conflict`: none of these
  */
 export type Reconciliation =
   | { readonly kind: 'same' }
   | { readonly kind: 'conflict' }
+  | { readonly kind: 'key-unknown'; readonly error: SessionKeyUnknownError }
   | { readonly kind: 'merged'; readonly merge: Merge; readonly value: Raw }
 
 /** What becomes of a save when the stored session is not the one it was made from. */
@@ -40,7 +43,10 @@ export async function reconcile(
     const merge = mergeSessions(from, session, other)
     applyMerge(session, merge)
     return { kind: 'merged', merge, value: await codec.encode(sid, session) }
-  } catch {
+  } catch (error) {
+    if (isSessionKeyUnknownError(error)) {
+      return { kind: 'key-unknown', error: new SessionKeyUnknownError('set', error.keyId) }
+    }
     // What cannot be read cannot be compared.
     return CONFLICT
   }

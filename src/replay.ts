@@ -5,7 +5,7 @@
  */
 import type { Clock } from './clock.js'
 import type { Codec } from './codec.js'
-import { RedisFailure } from './errors.js'
+import { RedisFailure, type SessionKeyUnknownError } from './errors.js'
 import type { GuardedSaves } from './guarded-saves.js'
 import type { Node, Nodes } from './node.js'
 import type { Concurrency } from './options.js'
@@ -31,6 +31,8 @@ export interface ReplayOptions {
   readonly onWritten: (sid: string, payload: Raw, sentAt: number, ttl: number | undefined) => void
   /** Redis knows this session to be destroyed. */
   readonly onRevoked: (sid: string) => void
+  /** What is stored in the place of a save cannot be compared with it: its key is not known here. */
+  readonly onKeyUnknown: (error: SessionKeyUnknownError, sid: string) => void
   readonly publish: (record: OutcomeRecord) => void
 }
 
@@ -242,12 +244,15 @@ export class Replay {
           if (restoring) publish({ type: 'restored', operation: 'set', queued: true })
           return
         }
-        case 'conflict':
-          if (rebases++ < MAX_REBASES && (await this.#reconcile(save, reply.stored))) continue
+        case 'conflict': {
+          const found = rebases++ < MAX_REBASES && (await this.#reconcile(save, reply.stored))
+          if (found === true) continue
           if (queue.saves.get(sid) !== save) return
+          if (found === 'key-unknown') return this.#lose(save, found)
           queue.removeSave(sid)
           publish({ type: 'conflict', operation: 'set', queued: true, resolution: 'refused', clashes: 0 })
           return
+        }
         case 'gone':
           if (!restoring && this.#mayRestore(save)) {
             restoring = true
@@ -275,11 +280,15 @@ export class Replay {
   }
 
   /** Takes what is stored for the new base, where that loses nothing. */
-  async #reconcile(save: PendingSave, stored: Raw): Promise<boolean> {
-    const { queue, codec, concurrency, publish } = this.#options
+  async #reconcile(save: PendingSave, stored: Raw): Promise<boolean | 'key-unknown'> {
+    const { queue, codec, concurrency, onKeyUnknown, publish } = this.#options
     const { sid, base, payload } = save
     const found = await reconcile(codec, concurrency, sid, { base, ours: payload, theirs: stored })
     if (found.kind === 'conflict') return false
+    if (found.kind === 'key-unknown') {
+      onKeyUnknown(found.error, sid)
+      return found.kind
+    }
     // Changed again while it was compared: the next round compares that.
     if (save.payload !== payload || queue.saves.get(sid) !== save) return true
     if (found.kind === 'same') {
@@ -304,7 +313,7 @@ export class Replay {
     this.#options.publish({ type: 'revoked', operation: 'set', reason, queued: true })
   }
 
-  #lose(save: PendingSave, reason: 'expired' | 'error'): void {
+  #lose(save: PendingSave, reason: 'expired' | 'key-unknown' | 'error'): void {
     const { queue, publish } = this.#options
     queue.removeSave(save.sid)
     publish({ type: 'dropped', operation: 'set', reason })

@@ -11,7 +11,7 @@ import type {
 } from './options.js'
 import { type Degradation, type DegradationPreset, PRESETS, WORDS } from './policy.js'
 import type { Serializer } from './serializers/contract.js'
-import { SERIALIZERS } from './serializers/index.js'
+import { SERIALIZERS, serializerOf } from './serializers/index.js'
 
 /** Option `cache`, resolved; `near` is `undefined` where the near cache is off. */
 export interface ResolvedCache extends Readonly<Required<Omit<CacheOptions, 'near'>>> {
@@ -223,13 +223,8 @@ function resolveDegradation(value: unknown, cached: boolean): Degradation {
 }
 
 function resolveSerializer(value: unknown): Serializer {
-  if (typeof value === 'string' && Object.hasOwn(SERIALIZERS, value)) {
-    return SERIALIZERS[value as keyof typeof SERIALIZERS]
-  }
-  const own = value as Partial<Serializer> | null
-  if (typeof value === 'object' && typeof own?.parse === 'function' && typeof own.stringify === 'function') {
-    return own as Serializer
-  }
+  const serializer = serializerOf(value)
+  if (serializer !== undefined) return serializer
   throw wrong('serializer', `one of ${quoted(Object.keys(SERIALIZERS))} or { parse, stringify }`, value)
 }
 
@@ -238,7 +233,8 @@ function group(name: string, value: unknown, also = ''): Record<string, never> {
   return value as Record<string, never>
 }
 
-function refuseUnknown(path: string, rest: object): void {
+/** @throws TypeError naming the first option that is left over */
+export function refuseUnknown(path: string, rest: object): void {
   const [name] = Object.keys(rest)
   if (name !== undefined) throw new TypeError(`unknown option '${path}${name}'`)
 }
@@ -293,6 +289,7 @@ function quoted(words: readonly string[]): string {
   return words.map((name) => `'${name}'`).join(', ')
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an object and no array. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

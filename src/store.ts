@@ -8,6 +8,7 @@ import { Codec } from './codec.js'
 import {
   isRedisDownError,
   isSessionConflictError,
+  isSessionKeyUnknownError,
   isSessionRevokedError,
   RedisDownError,
   RedisFailure,
@@ -147,6 +148,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       clock,
       onWritten: (sid, payload, sentAt, ttl) => this.#operations.saved(sid, payload, sentAt, ttl),
       onRevoked: (sid) => this.#operations.revoked(sid),
+      onKeyUnknown: (error, sid) => this.#operations.unreadable(error, sid),
       publish: publishRecord,
     })
     this.#operations = new Operations({
@@ -173,6 +175,7 @@ export class ResilientStore extends Store implements AsyncDisposable {
       timeout: resolved.timeout,
       isDestroyed: (sid) => this.#revocations.has(sid) || this.#queue.destroys.has(sid),
       scanned: (sid, session, raw, sentAt) => this.#operations.scanned(sid, session, raw, sentAt),
+      onKeyUnknown: (error, sid) => this.#operations.unreadable(error, sid),
     })
     nodes.start()
   }
@@ -651,6 +654,7 @@ function masterOf({ name }: Node): { master?: string } {
 function lossOf(error: unknown): DroppedRecord['reason'] {
   if (isRedisDownError(error)) return error.reason
   if (isSessionRevokedError(error)) return 'revoked'
+  if (isSessionKeyUnknownError(error)) return 'key-unknown'
   return isSessionConflictError(error) ? 'conflict' : 'error'
 }
 

@@ -28,7 +28,7 @@ export interface UpRecord {
 export interface DroppedRecord {
   readonly type: 'dropped'
   readonly operation: Operation
-  readonly reason: DownReason | QueueLoss | 'revoked' | 'conflict' | 'error'
+  readonly reason: DownReason | QueueLoss | 'revoked' | 'conflict' | 'key-unknown' | 'error'
 }
 
 /** Why a queued save or delete was given up. */

@@ -56,7 +56,7 @@ export interface OperationRecord {
   readonly age?: number
   /** From its call to its answer, ms. */
   readonly duration?: number
-  /** What its caller was told. None with outcome `error`: an error of somebody else's may quote the session. */
+  /** What its caller was told, where that is an error of this library: one of somebody else's may quote the session. */
   readonly error?: SessionStoreError | RedisFailure
 }
 

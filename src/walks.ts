@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import type { Codec } from './codec.js'
-import { RedisFailure } from './errors.js'
+import { isSessionKeyUnknownError, RedisFailure, SessionKeyUnknownError } from './errors.js'
 import type { Send } from './lanes.js'
 import type { Node, Nodes } from './node.js'
 import { classify, toFailure } from './redis/failures.js'
@@ -33,6 +33,8 @@ export interface WalksOptions {
   readonly isDestroyed: (sid: string) => boolean
   /** Makes a decoded session what `get` gives; `sentAt` (monotonic ms) is when Redis was asked for it. */
   readonly scanned: (sid: string, session: StoredSession, raw: Raw, sentAt: number) => void
+  /** Told of a session that is left out because its key is not known here. */
+  readonly onKeyUnknown: (error: SessionKeyUnknownError, sid: string) => void
 }
 
 export class Walks {
@@ -64,7 +66,7 @@ export class Walks {
 
   /** What cannot be parsed is left out, and left alone: `get` deals with it when its visitor comes. */
   async *scan(): AsyncGenerator<ScannedSession, void, void> {
-    const { codec, isDestroyed, scanned } = this.#options
+    const { codec, isDestroyed, scanned, onKeyUnknown } = this.#options
     const pace = new Pace()
     for await (const [node, sids] of this.#scan()) {
       const sentAt = performance.now()
@@ -77,7 +79,8 @@ export class Walks {
         let session: StoredSession
         try {
           session = await codec.decode(sid, raw)
-        } catch {
+        } catch (error) {
+          if (isSessionKeyUnknownError(error)) onKeyUnknown(new SessionKeyUnknownError('scan', error.keyId), sid)
           continue
         }
         if (isDestroyed(sid)) continue

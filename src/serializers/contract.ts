@@ -14,7 +14,8 @@ export type StoredSession = SessionData & Record<string, unknown>
 /**
  * Turns sessions into what Redis keeps, and back. `JSON` itself satisfies it. Either function may be asynchronous.
  * A `parse` that throws, or returns anything but an object, makes the session unreadable: `onSessionLoadError` is
- * called, the value is deleted, and the visitor counts as having no session.
+ * called, the value is deleted, and the visitor counts as having no session. An error with the code `ESESSIONKEYUNKNOWN`
+ * says that others may be able to read it: the value stays, and the visitor gets that error.
  */
 export interface Serializer {
   /** What Redis is to keep; a Buffer for binary formats. Throwing fails the save and touches no breaker. */

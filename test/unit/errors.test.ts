@@ -4,10 +4,12 @@ import {
   type DownReason,
   isRedisDownError,
   isSessionConflictError,
+  isSessionKeyUnknownError,
   isSessionRevokedError,
   RedisDownError,
   RedisFailure,
   SessionConflictError,
+  SessionKeyUnknownError,
   SessionRevokedError,
   SessionStoreError,
   StoreClosedError,
@@ -85,6 +87,14 @@ describe('the other errors', () => {
     })
   })
 
+  it('an unknown key is a 503 that says when to come again, and which key', () => {
+    const error = new SessionKeyUnknownError('get', 'next')
+    expect(error).toMatchObject({ code: 'ESESSIONKEYUNKNOWN', name: 'SessionKeyUnknownError', operation: 'get' })
+    expect(error).toMatchObject({ status: 503, statusCode: 503, headers: { 'Retry-After': '10' }, keyId: 'next' })
+    expect(error.message).toBe("The stored session is encrypted with the unknown key 'next'")
+    expect(new SessionKeyUnknownError('all', undefined).message).toContain('by a later version of this library')
+  })
+
   it('a closed store says so', () => {
     expect(new StoreClosedError('get')).toMatchObject({ code: 'ESTORECLOSED', operation: 'get' })
     expect(new StoreClosedError().operation).toBeUndefined()
@@ -98,11 +108,12 @@ describe('the other errors', () => {
 })
 
 describe('guards', () => {
-  const guards = { isRedisDownError, isSessionRevokedError, isSessionConflictError }
+  const guards = { isRedisDownError, isSessionRevokedError, isSessionConflictError, isSessionKeyUnknownError }
   const samples = [
     ['isRedisDownError', new RedisDownError('get', 'timeout', 1)],
     ['isSessionRevokedError', new SessionRevokedError('set')],
     ['isSessionConflictError', new SessionConflictError('set')],
+    ['isSessionKeyUnknownError', new SessionKeyUnknownError('get', 'next')],
   ] as const
 
   it.each(samples)('%s knows its own and no other', (own, error) => {

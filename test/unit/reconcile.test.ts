@@ -1,6 +1,7 @@
 import type { SessionData } from 'express-session'
 import { describe, expect, it } from 'vitest'
 import { Codec } from '../../src/codec.js'
+import { SessionKeyUnknownError } from '../../src/errors.js'
 import { reconcile } from '../../src/reconcile.js'
 import { resolveOptions } from '../../src/resolve-options.js'
 import { FakeClock } from '../support/fake-clock.js'
@@ -106,6 +107,20 @@ describe('a merge that is not possible', () => {
     const theirs = '{"cookie":{},"user":"bob","cart":[1,2]}'
     const found = await reconcile(codec(), 'merge', 'abc', { base, ours, theirs, ...more })
     expect(found).toEqual({ kind: 'conflict' })
+  })
+
+  it('is told apart where another process has the key of what is stored', async () => {
+    const serializer = {
+      parse: (value: string) => {
+        if (value === 'sealed') throw new SessionKeyUnknownError('get', 'next')
+        return JSON.parse(value)
+      },
+      stringify: JSON.stringify,
+    }
+    for (const concurrency of ['last-write', 'reject', 'merge'] as const) {
+      const found = await reconcile(codec({ serializer }), concurrency, 'abc', { base, ours, theirs: 'sealed' })
+      expect(found).toMatchObject({ kind: 'key-unknown', error: { operation: 'set', keyId: 'next' } })
+    }
   })
 
   it.each(['parse', 'stringify'] as const)('is a conflict: the serializer cannot %s it', async (verb) => {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Codec } from '../../src/codec.js'
-import { RedisFailure } from '../../src/errors.js'
+import { RedisFailure, SessionKeyUnknownError } from '../../src/errors.js'
 import type { Node } from '../../src/node.js'
 import { type Raw, type SaveCommand, type SaveReply, sha1 } from '../../src/redis/sessions.js'
 import { Replay, type ReplayOptions } from '../../src/replay.js'
@@ -138,6 +138,7 @@ function newReplay(more: Partial<ReplayOptions> = {}): Replay {
     clock,
     onWritten: (sid, payload, _, ttl) => written.push([sid, payload, ttl]),
     onRevoked: (sid) => revoked.push(sid),
+    onKeyUnknown: () => {},
     publish: (record) => records.push(record),
     ...more,
   })
@@ -509,6 +510,29 @@ describe('when only the cookie changed meanwhile', () => {
     await run()
     expect(redis.stored.get('a')).toBe('{"broken')
     expect(types()).toEqual(['conflict refused 0'])
+  })
+
+  it('a value that another process has the key of stays: the save is given up, and told', async () => {
+    const told: unknown[] = []
+    const serializer = {
+      stringify: (session: object) => JSON.stringify(session),
+      parse: (value: string) => {
+        if (value === 'sealed') throw new SessionKeyUnknownError('get', 'next')
+        return JSON.parse(value)
+      },
+    }
+    replay = newReplay({
+      codec: new Codec(resolveOptions({ serializer }), clock),
+      concurrency: 'merge',
+      onKeyUnknown: ({ operation, keyId }, sid) => told.push([operation, keyId, sid]),
+    })
+    redis.stored.set('a', 'sealed')
+    addSave('a', { base, payload: text({ n: 1 }) })
+    await run()
+    expect(redis.stored.get('a')).toBe('sealed')
+    expect(told).toEqual([['set', 'next', 'a']])
+    expect(types()).toEqual(['dropped key-unknown'])
+    expect([queue.saves.size, queue.bytes]).toEqual([0, 0])
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Codec } from '../../src/codec.js'
-import { RedisFailure } from '../../src/errors.js'
+import { RedisFailure, SessionKeyUnknownError } from '../../src/errors.js'
 import type { Sent, Settle } from '../../src/lanes.js'
 import { resolveOptions } from '../../src/resolve-options.js'
 import type { Serializer } from '../../src/serializers/contract.js'
@@ -12,19 +12,22 @@ interface Setting {
   readonly chunks?: readonly (readonly string[])[]
   readonly values?: Readonly<Record<string, string>>
   readonly destroyed?: readonly string[]
+  readonly serializer?: Serializer
   readonly timeout?: number
   /** Runs at each command. */
   readonly command?: (name: string) => unknown
   readonly usable?: () => Promise<void> | undefined
-  readonly serializer?: Serializer
 }
 
-function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, command, usable, serializer }: Setting): {
+function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, ...more }: Setting): {
   walks: Walks
+  told: [code: string, operation: string | undefined, sid: string][]
   deleted: string[]
   asked: string[]
   scanned: unknown[][]
 } {
+  const { serializer = 'json', command, usable } = more
+  const told: [string, string | undefined, string][] = []
   const deleted: string[] = []
   const asked: string[] = []
   const scanned: unknown[][] = []
@@ -65,13 +68,14 @@ function setUp({ chunks = [], values = {}, destroyed = [], timeout = 60_000, com
   const walks = new Walks({
     nodes: { all: () => [node], known: () => undefined } as unknown as WalksOptions['nodes'],
     commands: commands as unknown as WalksOptions['commands'],
-    codec: new Codec(resolveOptions(serializer === undefined ? {} : { serializer }), new FakeClock()),
+    codec: new Codec(resolveOptions({ serializer }), new FakeClock()),
     scanCount: 77,
     timeout,
     isDestroyed: (sid) => destroyed.includes(sid),
     scanned: (...args) => scanned.push(args),
+    onKeyUnknown: ({ code, operation }, sid) => told.push([code, operation, sid]),
   })
-  return { walks, deleted, asked, scanned }
+  return { walks, told, deleted, asked, scanned }
 }
 
 const value = (n: number): string => JSON.stringify({ cookie: {}, n })
@@ -111,6 +115,24 @@ describe('all', () => {
     })
     expect(await walks.all()).toEqual([{ cookie: {}, n: 2, id: 'fine' }])
     expect(asked).not.toContain('destroyed')
+    expect(deleted).toEqual([])
+  })
+
+  it('leave out, leave alone and tell what another process has the key of', async () => {
+    const serializer: Serializer = {
+      stringify: (session) => JSON.stringify(session),
+      parse: (text: string) => {
+        if (text === 'sealed') throw new SessionKeyUnknownError('get', 'next')
+        return JSON.parse(text)
+      },
+    }
+    const { walks, told, deleted } = setUp({
+      chunks: [['sealed', 'broken', 'fine']],
+      values: { sealed: 'sealed', broken: '{"', fine: value(1) },
+      serializer,
+    })
+    expect(await walks.all()).toEqual([{ cookie: {}, n: 1, id: 'fine' }])
+    expect(told).toEqual([['ESESSIONKEYUNKNOWN', 'scan', 'sealed']])
     expect(deleted).toEqual([])
   })
 
