@@ -50,12 +50,20 @@ export const REPLICATION: readonly Scenario[] = [
   },
   {
     name: 'majority-loss',
-    title: 'So many nodes die that the rest can elect no master; then a master dies.',
-    topologies: HIGHLY_AVAILABLE,
+    title: 'So many Sentinels die that the rest can name no master; then the master dies.',
+    topologies: ['sentinel'],
     steps: [
       { at: 0.22, until: 0.7, fault: { kind: 'kill', target: 'majority' } },
       { at: 0.35, until: 0.65, fault: { kind: 'kill' } },
     ],
+    loses: UNREPLICATED,
+    bites: 'some',
+  },
+  {
+    name: 'masters-loss',
+    title: 'Two of three masters die; the rest of the cluster can elect nobody in their place.',
+    topologies: ['cluster'],
+    steps: [{ ...OUTAGE, fault: { kind: 'kill', target: 'majority' } }],
     loses: UNREPLICATED,
     bites: 'some',
   },
