@@ -4,10 +4,12 @@ import { SessionKeyUnknownError } from '../errors.js'
 import { isThenable } from '../thenable.js'
 import type { Serializer, SerializerContext, StoredSession } from './contract.js'
 import { type EncryptionOptions, resolveEncryption } from './encryption-options.js'
-import { associatedData, NONCE_BYTES, open, seal, TAG_BYTES } from './envelope.js'
+import { associatedData, headerOf, NONCE_BYTES, open, seal, TAG_BYTES } from './envelope.js'
 import type { SerializerName } from './index.js'
 
 const CIPHER = 'aes-256-gcm'
+/** Nonces drawn at a time: one by one they cost as much as the cipher. */
+const NONCES = 64
 
 /**
  * Encrypts what another serializer writes, with AES-256-GCM: who reads Redis learns no session's content (its length
@@ -40,17 +42,19 @@ export function encrypted(
 ): Serializer {
   // In the closure and nowhere else: the object that is returned can be printed.
   const { inner, keys, first, readPlainUntil } = resolveEncryption(serializer, options)
+  const header = headerOf(first.id)
+  const nextNonce = nonces()
 
   const encrypt = (plain: unknown, context: SerializerContext): Buffer => {
     if (typeof plain !== 'string' && !Buffer.isBuffer(plain)) {
       throw new TypeError(`the serializer returned ${typeof plain} instead of a string or a Buffer`)
     }
-    const nonce = randomBytes(NONCE_BYTES)
+    const nonce = nextNonce()
     const cipher = createCipheriv(CIPHER, first.key, nonce, { authTagLength: TAG_BYTES })
-    cipher.setAAD(associatedData(first.id, context))
+    cipher.setAAD(associatedData(header, context))
     const body = typeof plain === 'string' ? cipher.update(plain, 'utf8') : cipher.update(plain)
     cipher.final()
-    return seal({ keyId: first.id, nonce, body, tag: cipher.getAuthTag() })
+    return seal({ header, nonce, body, tag: cipher.getAuthTag() })
   }
 
   const decrypt = (value: Buffer, context: SerializerContext): Buffer => {
@@ -64,7 +68,7 @@ export function encrypted(
     const key = keys.get(keyId)
     if (key === undefined) throw new SessionKeyUnknownError('get', keyId)
     const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
-    decipher.setAAD(associatedData(keyId, context)).setAuthTag(tag)
+    decipher.setAAD(associatedData(envelope.header, context)).setAuthTag(tag)
     const plain = decipher.update(body)
     try {
       decipher.final()
@@ -87,4 +91,19 @@ export function encrypted(
       return inner.parse(inner.binary === true ? plain : plain.toString('utf8'), context)
     },
   })
+}
+
+/** Gives another random nonce at each call. */
+function nonces(): () => Buffer {
+  let drawn: Buffer = Buffer.alloc(0)
+  let at = 0
+  return () => {
+    if (at === drawn.length) {
+      drawn = randomBytes(NONCES * NONCE_BYTES)
+      at = 0
+    }
+    const nonce = drawn.subarray(at, at + NONCE_BYTES)
+    at += NONCE_BYTES
+    return nonce
+  }
 }

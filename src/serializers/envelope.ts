@@ -16,14 +16,15 @@ const VERSION = 1
 const ID_AT: number = MAGIC.length + 2
 
 export interface Envelope {
-  readonly keyId: string
+  /** Everything before the nonce, see {@link headerOf}. */
+  readonly header: Buffer
   readonly nonce: Buffer
   readonly body: Buffer
   readonly tag: Buffer
 }
 
-export function seal({ keyId, nonce, body, tag }: Envelope): Buffer {
-  return Buffer.concat([headerOf(keyId), nonce, body, tag])
+export function seal({ header, nonce, body, tag }: Envelope): Buffer {
+  return Buffer.concat([header, nonce, body, tag])
 }
 
 /**
@@ -31,7 +32,7 @@ export function seal({ keyId, nonce, body, tag }: Envelope): Buffer {
  *
  * @throws Error for one that is damaged
  */
-export function open(value: Buffer): Envelope | 'plain' | 'later-version' {
+export function open(value: Buffer): (Envelope & { readonly keyId: string }) | 'plain' | 'later-version' {
   if (!value.subarray(0, MAGIC.length).equals(MAGIC)) return 'plain'
   const version = value[MAGIC.length] ?? 0
   if (version > VERSION) return 'later-version'
@@ -42,6 +43,7 @@ export function open(value: Buffer): Envelope | 'plain' | 'later-version' {
   if (version !== VERSION || tagAt < bodyAt || !KEY_ID.test(keyId)) throw new Error('the stored envelope is damaged')
   return {
     keyId,
+    header: value.subarray(0, nonceAt),
     nonce: value.subarray(nonceAt, bodyAt),
     body: value.subarray(bodyAt, tagAt),
     tag: value.subarray(tagAt),
@@ -49,13 +51,18 @@ export function open(value: Buffer): Envelope | 'plain' | 'later-version' {
 }
 
 /** What a value is bound to: its header and its place. Lengths stand first, so that no two places read the same. */
-export function associatedData(keyId: string, { sid, prefix }: SerializerContext): Buffer {
-  const place = Buffer.from(prefix, 'utf8')
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(place.length)
-  return Buffer.concat([headerOf(keyId), length, place, Buffer.from(sid, 'utf8')])
+export function associatedData(header: Buffer, { sid, prefix }: SerializerContext): Buffer {
+  const prefixBytes = Buffer.byteLength(prefix)
+  const at = header.length
+  const data = Buffer.allocUnsafe(at + 4 + prefixBytes + Buffer.byteLength(sid))
+  header.copy(data)
+  data.writeUInt32BE(prefixBytes, at)
+  data.write(prefix, at + 4)
+  data.write(sid, at + 4 + prefixBytes)
+  return data
 }
 
-function headerOf(keyId: string): Buffer {
+/** What stands before the nonce in all that one key encrypts. */
+export function headerOf(keyId: string): Buffer {
   return Buffer.concat([MAGIC, Buffer.from([VERSION, keyId.length]), Buffer.from(keyId, 'latin1')])
 }

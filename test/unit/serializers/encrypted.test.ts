@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createDecipheriv, randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { serialize } from 'node:v8'
 import { describe, expect, it } from 'vitest'
@@ -61,6 +61,32 @@ describe('what is encrypted', () => {
     expect(first.length).toBe(second.length)
     for (const text of ['ann', 'cookie', 'note', 'user']) expect(first.includes(text)).toBe(false)
     expect(first.length).toBe(HEADER + 12 + Buffer.byteLength(JSON.stringify(ann)) + 16)
+  })
+
+  it('has a nonce that no other has', () => {
+    const own = encrypted('json', { keys: [one] })
+    const values = Array.from({ length: 1_000 }, () => encrypt(ann, own))
+    const nonces = values.map((value) => value.toString('hex', HEADER, HEADER + 12))
+    expect(new Set(nonces).size).toBe(1_000)
+    for (const value of values) expect(own.parse(value, context)).toEqual(ann)
+  })
+
+  it('is opened by an implementation of its own that keeps to docs/security.md', () => {
+    const sealed = encrypt()
+    const place = Buffer.concat([Buffer.from([0, 0, 0, 5]), Buffer.from('sess:abc')])
+    const decipher = createDecipheriv('aes-256-gcm', one.key, sealed.subarray(HEADER, HEADER + 12))
+    decipher.setAAD(Buffer.concat([Buffer.from('fe727373', 'hex'), Buffer.from([1, 3]), Buffer.from('one'), place]))
+    decipher.setAuthTag(sealed.subarray(-16))
+    const plain = Buffer.concat([decipher.update(sealed.subarray(HEADER + 12, -16)), decipher.final()])
+    expect(JSON.parse(plain.toString())).toEqual(ann)
+  })
+
+  it('is bound to prefixes and ids beyond ASCII, too', () => {
+    const own = encrypted('json', { keys: [one] })
+    const place = { sid: 'Ωß🙂', prefix: 'sitzung:ä:' }
+    const sealed = own.stringify(ann, place) as Buffer
+    expect(own.parse(sealed, place)).toEqual(ann)
+    expect(() => own.parse(sealed, { ...place, sid: 'Ωß🙃' })).toThrow('not encrypted for this place')
   })
 
   it('is opened by the key alone that its id names', () => {
