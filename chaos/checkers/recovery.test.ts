@@ -29,7 +29,14 @@ describe('P11 quick return', () => {
 
   it('is broken by a process that hears nothing from Redis any more', () => {
     const conflict = { outcome: 'failed', code: 'ESESSIONCONFLICT' } as const
-    expect(verdictOn(new HandMade().view(3500).put(3500, 1, { ...conflict, process: 'B' }))).toBe('broken')
+    const deaf = (operations: number) => {
+      const run = new HandMade().view(3500)
+      for (let n = 1; n <= operations; n++) run.put(3500 + n, n, { ...conflict, process: 'B' })
+      return run
+    }
+    expect(verdictOn(deaf(5))).toBe('broken')
+    expect(verdictOn(deaf(4))).toBe('held')
+    expect(verdictOn(deaf(5).view(3600, undefined, { process: 'B' }))).toBe('held')
   })
 
   it('gives it more time where the machine stood still', () => {
