@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
@@ -74,6 +75,25 @@ describe('the store connects', () => {
     await redis.cli('ACL', 'SETUSER', 'app', 'on', '>p@ss/wö:rd', '~*', '+@all')
     await works(openStore({ url: `redis://app:${encodeURIComponent('p@ss/wö:rd')}@127.0.0.1:${redis.port}` }))
     await expect(redis.cli('ACL', 'WHOAMI')).resolves.not.toBe('app')
+  })
+
+  it('as a user with just the rights that README names, and not with less', async () => {
+    const redis = await server()
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    const named = /^ACL SETUSER sessions on >PASSWORD (.+)$/m.exec(readme)?.[1]?.split(' ') ?? []
+    const url = redis.url.replace('redis://', 'redis://sessions:secret@')
+    const missing = ['get', 'mget', 'set', 'del', 'exists', 'pexpire', 'pttl', 'time', 'evalsha']
+    for (const right of missing) {
+      await redis.cli('ACL', 'SETUSER', 'sessions', 'reset', 'on', '>secret', ...named, `-${right}`)
+      await expect(openStore({ url }).ready(), right).rejects.toMatchObject({ reason: 'auth' })
+    }
+    await redis.cli('ACL', 'SETUSER', 'sessions', 'reset', 'on', '>secret', ...named)
+    const store = openStore({ url })
+    await works(store)
+    await store.set('kept', session())
+    expect(await store.ids()).toEqual(['kept'])
+    await store.clear()
+    expect(await store.length()).toBe(0)
   })
 
   it('to the database that the URL or the options name', async () => {
