@@ -79,6 +79,8 @@ function findNode(major) {
  */
 function test(executable, { ioredis, opossum }) {
   const env = {
+    // The random histories in small: `npm test` plays them at length, and what differs here is known by the other tests.
+    MODEL_RUNS: '200',
     ...process.env,
     PATH: `${dirname(executable)}${delimiter}${process.env.PATH}`,
     IOREDIS: String(ioredis),
