@@ -2,6 +2,7 @@
  * Redis Cluster: a node, with lanes of its own, for each master. One that is away leaves the sessions of the others
  * alone. Follows the map of slots, and MOVED and ASK before the map is read again.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Cluster } from 'ioredis'
 import { RedisFailure } from './errors.js'
 import type { Send, Sent, Settle } from './lanes.js'
@@ -241,7 +242,7 @@ export class ClusterNodes implements Nodes {
     let elsewhere: Redirection | undefined = first
     for (let hop = 0; elsewhere !== undefined && !this.#closed && performance.now() < sent.deadline; hop++) {
       this.#map.refresh()
-      if (elsewhere.kind === 'again' || hop >= AT_ONCE) await pause(TRY_AGAIN)
+      if (elsewhere.kind === 'again' || hop >= AT_ONCE) await delay(TRY_AGAIN, undefined, { ref: false })
       let link: Link | undefined
       if (elsewhere.kind === 'again') {
         to = this.#at(sent.request.key) ?? to
@@ -324,8 +325,4 @@ export class ClusterNodes implements Nodes {
     }
     return new Node(undefined, transport, this.#options, this.#events.onLaneChange)
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }

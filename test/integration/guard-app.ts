@@ -3,33 +3,10 @@ import express, { type Request, type Response } from 'express'
 import session from 'express-session'
 import { type OnRedisDown, type ResilientStore, saveSession, sessionStatus } from '../../src/index.js'
 import { type ListeningApp, listen } from '../support/http.js'
-import type { Visitor } from '../support/visitor.js'
-import { until } from '../support/wait.js'
 import { afterThis } from './store-kit.js'
+import type { Gate } from './visitors.js'
 
 export type Data = session.Session & Record<string, unknown>
-
-/** A point that handlers reach, and wait at until the test lets them go on. */
-export class Gate {
-  #waiting = 0
-  #open!: () => void
-  readonly #opened: Promise<void> = new Promise((resolve) => {
-    this.#open = resolve
-  })
-
-  pass(): Promise<void> {
-    this.#waiting++
-    return this.#opened
-  }
-
-  async reached(count = 1): Promise<void> {
-    await until(() => this.#waiting >= count, { what: `${count} to reach the gate` })
-  }
-
-  open(): void {
-    this.#open()
-  }
-}
 
 export interface AppOptions {
   readonly gate?: Gate
@@ -81,26 +58,6 @@ export async function openApp(store: ResilientStore, { gate, routes }: AppOption
   const listening = await listen(app)
   afterThis(() => listening.close())
   return listening
-}
-
-export async function logIn(app: ListeningApp, user = 'ada'): Promise<Visitor> {
-  const visitor = app.visitor()
-  const answer = await visitor.post(`/login?user=${user}`)
-  if (answer.status !== 200) throw new Error(`logging in was answered with ${answer.status}: ${answer.body}`)
-  return visitor
-}
-
-/** The same cookies in another window, or an earlier copy of them, maybe at another process. */
-export function sameCookies(app: ListeningApp, visitor: Visitor): Visitor {
-  const twin = app.visitor()
-  twin.cookies.set('connect.sid', visitor.cookies.get('connect.sid') ?? '')
-  return twin
-}
-
-export function sidOf(visitor: Visitor): string {
-  return decodeURIComponent(visitor.cookies.get('connect.sid') ?? '')
-    .slice(2)
-    .replace(/\..*$/, '')
 }
 
 export function dataOf(req: Request): Data {

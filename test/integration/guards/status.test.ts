@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { type OnRedisDown, type ResilientStoreOptions, requireLiveSession, saveSession } from '../../../src/index.js'
 import type { ListeningApp } from '../../support/http.js'
 import type { Visitor } from '../../support/visitor.js'
-import { dataOf, Gate, logIn, openApp, sameCookies, sidOf } from '../guard-app.js'
+import { dataOf, openApp } from '../guard-app.js'
 import { cut, heal, type Place, place } from '../guard-kit.js'
 import { keyOf, markerOf } from '../store-kit.js'
+import { Gate, logIn, sameCookies, sidOf } from '../visitors.js'
 
 interface Shop extends Place {
   readonly app: ListeningApp

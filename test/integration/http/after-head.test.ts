@@ -8,7 +8,8 @@ import type { RedisServer } from '../../support/redis-server.js'
 import type { Answer, Visitor } from '../../support/visitor.js'
 import { until } from '../../support/wait.js'
 import { outcomes, readyStore, server } from '../store-kit.js'
-import { cartOf, Gate, listener, logIn, openShop, sidOf, type Told, VERSIONS } from './shop.js'
+import { Gate, logIn, sidOf } from '../visitors.js'
+import { cartOf, listener, openShop, type Told, VERSIONS } from './shop.js'
 
 const FAULTS = ['killed', 'paused', 'full'] as const
 type Fault = (typeof FAULTS)[number]

@@ -5,20 +5,9 @@ import type { RedisServer } from '../../support/redis-server.js'
 import type { Answer, Visitor } from '../../support/visitor.js'
 import { until } from '../../support/wait.js'
 import { keyOf, openStore, outcomes, readyStore, server, untilDown, untilUp } from '../store-kit.js'
+import { logIn, sidOf } from '../visitors.js'
 import { parseSetCookie } from './set-cookie.js'
-import {
-  ALL_SETTINGS,
-  EXPRESS,
-  listener,
-  logIn,
-  nameOf,
-  openShop,
-  PERSISTENT,
-  type Settings,
-  serve,
-  shop,
-  sidOf,
-} from './shop.js'
+import { ALL_SETTINGS, EXPRESS, listener, nameOf, openShop, PERSISTENT, type Settings, serve, shop } from './shop.js'
 
 const SAVES = ['fail', 'drop', 'queue'] as const
 

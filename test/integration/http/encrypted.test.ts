@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { encrypted } from '../../../src/index.js'
 import { readyStore, server } from '../store-kit.js'
-import { logIn, openShop, sameCookies, sidOf, VERSIONS } from './shop.js'
+import { logIn, sameCookies, sidOf } from '../visitors.js'
+import { openShop, VERSIONS } from './shop.js'
 
 const keyRing = (id: string) => encrypted('json', { keys: [{ id, key: randomBytes(32) }] })
 

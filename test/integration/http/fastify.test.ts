@@ -8,7 +8,8 @@ import type { ResilientStore } from '../../../src/index.js'
 import type { ListeningApp } from '../../support/http.js'
 import type { Visitor } from '../../support/visitor.js'
 import { keyOf, markerOf, openStore, outcomes, readyStore, server, untilDown, untilUp } from '../store-kit.js'
-import { byRoute, Gate, listener, PERSISTENT, serve } from './shop.js'
+import { Gate } from '../visitors.js'
+import { byRoute, listener, PERSISTENT, serve } from './shop.js'
 
 interface Held {
   user?: string

@@ -6,8 +6,9 @@ import type { RedisServer } from '../../support/redis-server.js'
 import type { Visitor } from '../../support/visitor.js'
 import { until } from '../../support/wait.js'
 import { keyOf, markerOf, openStore, readyStore, server, untilDown, untilUp } from '../store-kit.js'
+import { logIn, sameCookies, sidOf } from '../visitors.js'
 import { parseSetCookie } from './set-cookie.js'
-import { byRoute, logIn, openShop, PERSISTENT, pathOf, sameCookies, sidOf, VERSIONS } from './shop.js'
+import { byRoute, openShop, PERSISTENT, pathOf, VERSIONS } from './shop.js'
 
 const POLICIES: readonly DegradationPreset[] = ['strict', 'read-only', 'available']
 const FAULTS = ['killed', 'paused'] as const

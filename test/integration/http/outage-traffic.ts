@@ -6,7 +6,8 @@ import { type ListeningApp, listen } from '../../support/http.js'
 import { type RedisServer, startRedis } from '../../support/redis-server.js'
 import type { Answer, Visitor } from '../../support/visitor.js'
 import { sleep, until } from '../../support/wait.js'
-import { ALL_SETTINGS, byRoute, nameOf, PERSISTENT, type Settings, shop, sidOf } from './shop.js'
+import { sidOf } from '../visitors.js'
+import { ALL_SETTINGS, byRoute, nameOf, PERSISTENT, type Settings, shop } from './shop.js'
 
 /** `fault`, `return`: while it goes, and while it comes back. `aged`: down, and every copy older than `maxStale`. */
 export type Phase = 'before' | 'fault' | 'down' | 'aged' | 'return' | 'after'

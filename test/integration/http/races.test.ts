@@ -8,19 +8,16 @@ import type { RedisServer } from '../../support/redis-server.js'
 import type { Visitor } from '../../support/visitor.js'
 import { until } from '../../support/wait.js'
 import { keyOf, markerOf, outcomes, readyStore, server, untilDown, untilUp } from '../store-kit.js'
+import { Gate, logIn, sameCookies, sidOf } from '../visitors.js'
 import {
   byRoute,
   cartOf,
-  Gate,
   listener,
-  logIn,
   openShop,
   PERSISTENT,
   route,
   type Settings,
   type ShopOptions,
-  sameCookies,
-  sidOf,
   VERSIONS,
 } from './shop.js'
 

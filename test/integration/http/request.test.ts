@@ -11,7 +11,8 @@ import { describe, expect, it } from 'vitest'
 import { type ResilientStore, requestContext, saveSession } from '../../../src/index.js'
 import { until } from '../../support/wait.js'
 import { afterThis, downError, readyStore, server, session as storedSession, untilDown } from '../store-kit.js'
-import { cartOf, EXPRESS, Gate, logIn, openShop, PERSISTENT, pathOf, route, serve, sidOf, VERSIONS } from './shop.js'
+import { Gate, logIn, sidOf } from '../visitors.js'
+import { cartOf, EXPRESS, openShop, PERSISTENT, pathOf, route, serve, VERSIONS } from './shop.js'
 
 interface Call {
   readonly operation: string

@@ -1,5 +1,5 @@
 // What a `Set-Cookie` line says, apart from when.
-import { sidIn } from './shop.js'
+import { sidIn } from '../visitors.js'
 
 export interface SetCookie {
   readonly name: string

@@ -12,8 +12,6 @@ import express4 from 'express4'
 import { type OnRedisDown, type ResilientStore, saveSession, sessionStatus } from '../../../src/index.js'
 import { type ListeningApp, listen } from '../../support/http.js'
 import type { RedisOptions } from '../../support/redis-server.js'
-import type { Visitor } from '../../support/visitor.js'
-import { until } from '../../support/wait.js'
 import { afterThis, rootReason } from '../store-kit.js'
 
 /** A Redis that keeps its data over SIGKILL, and waits for no disk. */
@@ -166,32 +164,6 @@ export async function serve(app: Parameters<typeof listen>[0]): Promise<Listenin
   return listening
 }
 
-/** Somebody new who logs in, which must work. */
-export async function logIn(app: ListeningApp, user = 'ada'): Promise<Visitor> {
-  const visitor = app.visitor()
-  const answer = await visitor.post(`/login?user=${user}`)
-  if (answer.status !== 200) throw new Error(`logging in was answered with ${answer.status}: ${answer.body}`)
-  return visitor
-}
-
-/** Somebody with the same cookies in another browser window, or an earlier copy of them. */
-export function sameCookies(app: ListeningApp, visitor: Visitor): Visitor {
-  const twin = app.visitor()
-  const value = visitor.cookies.get('connect.sid')
-  if (value !== undefined) twin.cookies.set('connect.sid', value)
-  return twin
-}
-
-/** The session id in a visitor's cookie. */
-export function sidOf(visitor: Visitor): string {
-  return sidIn(visitor.cookies.get('connect.sid') ?? '')
-}
-
-/** The session id in the value of a cookie: `s:SID.SIGNATURE`. */
-export function sidIn(value: string): string {
-  return decodeURIComponent(value).slice(2).replace(/\..*$/, '')
-}
-
 /** The session of a request, with what the tests keep in it. */
 export function cartOf(req: Request): Cart {
   return req.session as unknown as Cart
@@ -213,34 +185,6 @@ export function regenerate(req: Request): Promise<void> {
   return new Promise((resolve, reject) => {
     req.session.regenerate((error: unknown) => (error == null ? resolve() : reject(error)))
   })
-}
-
-/** A point that handlers reach, and wait at until the test lets them go on. */
-export class Gate {
-  #waiting = 0
-  readonly #opened: Promise<void>
-  #open!: () => void
-
-  constructor() {
-    this.#opened = new Promise((resolve) => {
-      this.#open = resolve
-    })
-  }
-
-  /** For the handler. */
-  pass(): Promise<void> {
-    this.#waiting++
-    return this.#opened
-  }
-
-  /** Resolves when so many have come. */
-  async reached(count = 1): Promise<void> {
-    await until(() => this.#waiting >= count, { what: `${count} to reach the gate` })
-  }
-
-  open(): void {
-    this.#open()
-  }
 }
 
 /** One call of `onRedisDown`. */

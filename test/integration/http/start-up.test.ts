@@ -5,7 +5,8 @@ import { reservePort } from '../../support/ports.js'
 import { startRedis } from '../../support/redis-server.js'
 import { settled } from '../../support/wait.js'
 import { afterThis, openStore, outcomes, readyStore, server, untilDown, untilUp } from '../store-kit.js'
-import { logIn, openShop, PERSISTENT, sameCookies, sidOf, VERSIONS } from './shop.js'
+import { logIn, sameCookies, sidOf } from '../visitors.js'
+import { openShop, PERSISTENT, VERSIONS } from './shop.js'
 
 /** A port where no Redis is yet, and how to put one there. */
 async function nowhere(): Promise<{ url: string; begin: () => Promise<void> }> {

@@ -5,7 +5,8 @@ import { isRedisDownError, ResilientStore, requireLiveSession, saveSession, sess
 import type { Visitor } from '../../support/visitor.js'
 import { until } from '../../support/wait.js'
 import { afterThis, keyOf, outcomes, readyStore, server, untilDown, untilUp } from '../store-kit.js'
-import { cartOf, logIn, openShop, PERSISTENT, route, sameCookies, serve, sidOf, VERSIONS } from './shop.js'
+import { logIn, sameCookies, sidOf } from '../visitors.js'
+import { cartOf, openShop, PERSISTENT, route, serve, VERSIONS } from './shop.js'
 
 describe.each(VERSIONS)('Express %i', (express) => {
   it('says where the session came from, over a kill and the recovery', async () => {

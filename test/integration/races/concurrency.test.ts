@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import type { ResilientStore } from '../../../src/index.js'
 import type { RedisServer } from '../../support/redis-server.js'
 import { settled } from '../../support/wait.js'
-import { Gate, logIn, openApp, sameCookies, sidOf } from '../guard-app.js'
+import { openApp } from '../guard-app.js'
 import { CONFLICT, change, cut, heal, MODES, type Place, place, saveOf, stored, told } from '../guard-kit.js'
 import { keyOf, load, session, type TestSession } from '../store-kit.js'
+import { Gate, logIn, sameCookies, sidOf } from '../visitors.js'
 
 const REFUSED = { type: 'conflict', operation: 'set', queued: false, resolution: 'refused', clashes: 0 } as const
 

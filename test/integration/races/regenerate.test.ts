@@ -1,9 +1,10 @@
 // Logging in gives a new sid, and nothing that was under way brings the old one back: not here and not elsewhere.
 import { describe, expect, it } from 'vitest'
 import type { ResilientStoreOptions } from '../../../src/index.js'
-import { Gate, logIn, openApp, sameCookies, sidOf } from '../guard-app.js'
+import { openApp } from '../guard-app.js'
 import { cut, expectDead, heal, MODES, place } from '../guard-kit.js'
 import { proxyTo, readyStore } from '../store-kit.js'
+import { Gate, logIn, sameCookies, sidOf } from '../visitors.js'
 
 const OPTIONS: ResilientStoreOptions = { cache: true, degradation: 'available' }
 
