@@ -274,8 +274,8 @@ export class Connection implements LaneConnection, Link {
           this.#own && this.#introduce(),
         ]),
       )
-      this.#runId = field(server, 'run_id') ?? this.#runId
-      this.#warnAboutEviction(field(memory, 'maxmemory_policy'))
+      this.#runId = infoField(server, 'run_id') ?? this.#runId
+      this.#warnAboutEviction(infoField(memory, 'maxmemory_policy'))
     } catch (error) {
       const failure = toFailure(error, classify(error) ?? 'not-connected')
       if (failure.reason !== 'reset') this.#cause = failure
@@ -334,7 +334,7 @@ export function corked<T>(client: Redis, several: boolean, send: () => T): T {
 }
 
 /** A field of INFO, without its name. */
-function field(info: string | undefined, name: string): string | undefined {
+export function infoField(info: string | undefined, name: string): string | undefined {
   return new RegExp(`^${name}:([\\w-]+)`, 'm').exec(info ?? '')?.[1]
 }
 

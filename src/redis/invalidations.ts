@@ -10,6 +10,7 @@ import type { Redis, RedisOptions } from 'ioredis'
 import type { Clock } from '../clock.js'
 import type { Tracking, TrackingObstacle } from '../tracking.js'
 import { jittered } from './backoff.js'
+import { infoField } from './connect.js'
 import { classify, isReply } from './failures.js'
 
 export interface InvalidationsOptions {
@@ -108,7 +109,7 @@ export class Invalidations {
     const attempt = ++this.#attempts
     try {
       const [id, info] = await Promise.all([client.client('ID'), client.info('server')])
-      const server = /^run_id:([\w-]+)/m.exec(info)?.[1]
+      const server = infoField(info, 'run_id')
       if (server === undefined) return this.#refuse('unsupported')
       await client.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', 'PREFIX', this.#prefix)
       const sentAt = clock.monotonic()
